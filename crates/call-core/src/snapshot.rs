@@ -1,0 +1,112 @@
+//! What the window draws: plain, immutable, cheap to clone.
+
+use crate::action::EndReason;
+use crate::input::{PeerKey, Switch};
+use crate::time::Time;
+
+/// The whole call at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallSnapshot {
+    /// Where the call stands.
+    pub phase: CallPhase,
+    /// The connection to the server.
+    pub signaling: SignalingState,
+    /// What we send.
+    pub local: LocalMedia,
+    /// Everybody else, in the order they came; those that left are not in it.
+    pub participants: Vec<ParticipantSnapshot>,
+    /// When the first participant was connected.
+    pub connected_since: Option<Time>,
+}
+
+/// Where a call stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallPhase {
+    /// Not joined yet.
+    Idle,
+    /// Getting into the room.
+    Joining,
+    /// Alone in the room.
+    Waiting,
+    /// Somebody is there, nobody connected yet.
+    Connecting,
+    /// At least one participant is connected.
+    Active,
+    /// Somebody was connected, everybody present is being reconnected.
+    Reconnecting,
+    /// Over.
+    Ended(EndReason),
+}
+
+/// The connection to the signaling server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignalingState {
+    /// Not wanted.
+    Closed,
+    /// Being opened for the first time.
+    Connecting,
+    /// Open, and in the room.
+    Joined,
+    /// Lost; the next try is at this time.
+    Retrying {
+        /// When.
+        at: Time,
+        /// How many tries have failed in a row.
+        failures: u32,
+    },
+}
+
+/// What we send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalMedia {
+    /// Sound.
+    pub microphone: Switch,
+    /// Picture.
+    pub camera: Switch,
+    /// Shared screen.
+    pub screen: Switch,
+}
+
+impl Default for LocalMedia {
+    fn default() -> Self {
+        Self {
+            microphone: Switch::On,
+            camera: Switch::On,
+            screen: Switch::Off,
+        }
+    }
+}
+
+/// One remote participant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParticipantSnapshot {
+    /// Their key.
+    pub peer: PeerKey,
+    /// What they call themselves; at most 64 characters, control characters removed. Empty until they said.
+    pub name: String,
+    /// How the connection to them is.
+    pub link: LinkState,
+    /// What they say they send.
+    pub media: LocalMedia,
+    /// How often the connection was lost and came back.
+    pub reconnects: u32,
+}
+
+/// How the connection to a participant is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// Saying hello through the server.
+    Greeting,
+    /// Offer, answer, ICE, DTLS.
+    Negotiating,
+    /// Up.
+    Connected {
+        /// Since when.
+        since: Time,
+    },
+    /// Was up, is silent or being rebuilt.
+    Reconnecting {
+        /// Since when.
+        since: Time,
+    },
+}

@@ -1,0 +1,141 @@
+//! The only door to the engine.
+
+use std::sync::Arc;
+
+use call_core::{PeerKey, Switch};
+use call_media::frame::{VideoFrame, VideoKind};
+use call_media::latest::LatestFrame;
+use call_media::spec::{CameraSpec, MicrophoneSpec, ScreenSpec, SpeakerSpec};
+
+use crate::snapshot::EngineSnapshot;
+
+/// Commands waiting for the driver. A full queue means the driver is stuck: the command is refused.
+pub const COMMAND_CAPACITY: usize = 64;
+/// Events waiting for the window. When full the oldest news is dropped.
+pub const EVENT_CAPACITY: usize = 64;
+
+/// What the user wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Open camera, microphone and speaker for the preview, if they are not open.
+    OpenDevices,
+    /// Close camera, microphone and speaker, unless a call needs them.
+    CloseDevices,
+    /// Start a call as host.
+    HostCall,
+    /// Join the call of a link.
+    JoinCall {
+        /// The invite link, in any of its forms.
+        link: String,
+    },
+    /// Call the echo friend.
+    StartTestCall,
+    /// Hang up.
+    Leave,
+    /// Put away an ended call: the snapshot's `call` becomes `None`.
+    CloseCall,
+    /// Mute or not.
+    Microphone(Switch),
+    /// Camera off or on.
+    Camera(Switch),
+    /// Use another camera.
+    SelectCamera(CameraSpec),
+    /// Use another microphone.
+    SelectMicrophone(MicrophoneSpec),
+    /// Use another speaker.
+    SelectSpeaker(SpeakerSpec),
+    /// Share this, or `ScreenSpec::None` to stop.
+    ShareScreen(ScreenSpec),
+    /// Be called this from the next call on.
+    Rename(String),
+    /// Look for a new path to everybody.
+    RestartIce,
+    /// Look for devices again.
+    RefreshDevices,
+}
+
+/// News that is not state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Others can join with this link.
+    LinkReady(String),
+    /// The link to join with is not one; the sentence says why.
+    BadLink(String),
+    /// The embedded server could not be started; the system's words.
+    ServerFailed(String),
+    /// A recording or a file could not be written; the system's words.
+    WriteFailed(String),
+}
+
+/// Handle on a running engine. Clones share it; the engine ends when [`EngineHandle::shutdown`] is called
+/// or the last handle is dropped.
+#[derive(Clone)]
+pub struct EngineHandle {
+    pub(crate) shared: Arc<dyn EngineAccess>,
+}
+
+pub(crate) trait EngineAccess: Send + Sync {
+    fn send(&self, command: Command) -> Result<(), EngineBusy>;
+    fn snapshot(&self) -> Arc<EngineSnapshot>;
+    fn next_event(&self) -> Option<Event>;
+    fn local_video(&self) -> LatestFrame<Arc<VideoFrame>>;
+    fn remote_video(&self, peer: PeerKey, kind: VideoKind) -> Option<LatestFrame<Arc<VideoFrame>>>;
+    fn set_waker(&self, waker: Arc<dyn Fn() + Send + Sync>);
+    fn report(&self) -> crate::report::Report;
+    fn shutdown(&self);
+}
+
+/// The engine does not take commands: it is shutting down or stuck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the call engine does not answer")]
+pub struct EngineBusy;
+
+impl EngineHandle {
+    /// Asks for something. Never blocks.
+    ///
+    /// # Errors
+    /// When the engine is shutting down or its queue is full.
+    pub fn send(&self, command: Command) -> Result<(), EngineBusy> {
+        self.shared.send(command)
+    }
+
+    /// The present state.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<EngineSnapshot> {
+        self.shared.snapshot()
+    }
+
+    /// The oldest event nobody took yet.
+    #[must_use]
+    pub fn next_event(&self) -> Option<Event> {
+        self.shared.next_event()
+    }
+
+    /// Our own camera's pictures, for the preview.
+    #[must_use]
+    pub fn local_video(&self) -> LatestFrame<Arc<VideoFrame>> {
+        self.shared.local_video()
+    }
+
+    /// A participant's pictures. `None` when there is no such participant.
+    #[must_use]
+    pub fn remote_video(&self, peer: PeerKey, kind: VideoKind) -> Option<LatestFrame<Arc<VideoFrame>>> {
+        self.shared.remote_video(peer, kind)
+    }
+
+    /// Called from any thread when there is a new snapshot, event or picture: must be quick.
+    pub fn set_waker(&self, waker: impl Fn() + Send + Sync + 'static) {
+        self.shared.set_waker(Arc::new(waker));
+    }
+
+    /// Figures of the present or last call.
+    #[must_use]
+    pub fn report(&self) -> crate::report::Report {
+        self.shared.report()
+    }
+
+    /// Hangs up and ends the engine; returns when peers have been told, at most after two seconds.
+    pub fn shutdown(&self) {
+        self.shared.shutdown();
+    }
+}

@@ -1,0 +1,83 @@
+//! What the window draws, beyond the call itself.
+
+use std::time::Duration;
+
+use call_core::{CallSnapshot, PeerKey};
+use call_media::devices::{DeviceName, DeviceStatus};
+
+use crate::peer::Route;
+
+/// Everything the window needs to draw one frame, except pictures.
+#[derive(Clone, Debug)]
+pub struct EngineSnapshot {
+    /// Counts up with every change.
+    pub revision: u64,
+    /// The call, or none when no call was started since the last [`crate::Command::CloseCall`].
+    pub call: Option<CallSnapshot>,
+    /// The link others join with, as soon as they can.
+    pub invite_link: Option<String>,
+    /// Whether this call is with the echo friend.
+    pub is_test_call: bool,
+    /// Where the signaling server runs.
+    pub server: ServerKind,
+    /// Our own devices.
+    pub local: LocalStatus,
+    /// What is known of each participant beyond the call state, same order as in the call.
+    pub participants: Vec<ParticipantStatus>,
+    /// Devices one can choose from.
+    pub devices: DeviceList,
+    /// How long the call has been connected.
+    pub elapsed: Option<Duration>,
+}
+
+/// Where the signaling server of the present call runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerKind {
+    /// No call.
+    None,
+    /// In this process.
+    Embedded,
+    /// Elsewhere.
+    Remote,
+}
+
+/// Our own devices.
+#[derive(Clone, Debug)]
+pub struct LocalStatus {
+    /// The camera.
+    pub camera: DeviceStatus,
+    /// The microphone.
+    pub microphone: DeviceStatus,
+    /// The speaker.
+    pub speaker: DeviceStatus,
+    /// Level of the microphone in the last tenth of a second, 0 to 1, before the mute gate.
+    pub microphone_level: f32,
+}
+
+/// What is known of a participant beyond the call state.
+#[derive(Clone, Debug)]
+pub struct ParticipantStatus {
+    /// Who.
+    pub peer: PeerKey,
+    /// Direct or relayed, once connected.
+    pub route: Option<Route>,
+    /// Round trip.
+    pub rtt: Option<Duration>,
+    /// Level of what they say, 0 to 1.
+    pub audio_level: f32,
+    /// Whether pictures of their camera are arriving.
+    pub camera_flows: bool,
+    /// Whether pictures of their screen are arriving.
+    pub screen_flows: bool,
+}
+
+/// Devices one can choose from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceList {
+    /// Cameras.
+    pub cameras: Vec<DeviceName>,
+    /// Microphones.
+    pub microphones: Vec<DeviceName>,
+    /// Speakers.
+    pub speakers: Vec<DeviceName>,
+}

@@ -1,0 +1,29 @@
+//! RTP payloads: cutting encoded frames into packets and putting them together again.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+/// Largest RTP payload we send: fits a 1280-byte IPv6 packet with SRTP, extensions and a TURN header.
+pub const MAX_PAYLOAD_BYTES: usize = 1_160;
+
+/// One packet as it came from the network, decrypted, RTX already undone.
+#[derive(Clone, Debug)]
+pub struct RtpPacket {
+    /// Sequence number of the original stream.
+    pub sequence_number: u16,
+    /// Media time in ticks of the stream's clock.
+    pub timestamp: u32,
+    /// The marker bit: last packet of a picture.
+    pub marker: bool,
+    /// The payload; empty for padding.
+    pub payload: Bytes,
+    /// When it arrived.
+    pub arrived_at: Instant,
+}
+
+/// The border to the network, inwards: one a stream. Must not block and must not trust what it gets.
+pub trait PacketSink: Send + Sync {
+    /// Takes one packet.
+    fn push(&self, packet: RtpPacket);
+}

@@ -1,0 +1,17 @@
+//! What the application and the signaling server say to each other.
+//!
+//! The server learns a room's id, how many are in it and when; everything else travels in opaque [`Blob`]s.
+
+pub mod id;
+pub mod limits;
+pub mod message;
+
+pub use id::{Blob, ResumeToken, RoomId, Slot};
+pub use message::{ClientMessage, ErrorCode, LeaveReason, Resume, ServerMessage};
+
+/// Version of the messages. Both sides say theirs; a mismatch is answered in words.
+pub const PROTOCOL_VERSION: u16 = 1;
+/// WebSocket sub-protocol both sides ask for.
+pub const SUBPROTOCOL: &str = "visavis.1";
+/// Path of the WebSocket on the server.
+pub const WEBSOCKET_PATH: &str = "/ws";

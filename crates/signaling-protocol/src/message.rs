@@ -1,0 +1,137 @@
+//! The messages, one JSON object a WebSocket text frame.
+//!
+//! Unknown fields are ignored. A type the server does not know is answered with an error that names it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Blob, ResumeToken, RoomId, Slot};
+
+/// Client to server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ClientMessage {
+    /// Enter a room; must come first. Creates the room when it does not exist.
+    Join {
+        /// The client's protocol version.
+        v: u16,
+        /// Which room.
+        room: RoomId,
+        /// A slot to take back after a drop.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resume: Option<Resume>,
+    },
+    /// Pass a blob to a member of the same room.
+    Relay {
+        /// For whom.
+        to: Slot,
+        /// What.
+        blob: Blob,
+    },
+    /// Go for good: the slot is given up at once.
+    Leave,
+}
+
+/// Proof that a slot is one's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resume {
+    /// The slot held before.
+    pub slot: Slot,
+    /// The token that came with it.
+    pub token: ResumeToken,
+}
+
+/// Server to client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage {
+    /// The answer to `Join`.
+    Joined {
+        /// The server's protocol version.
+        v: u16,
+        /// The client's own slot.
+        slot: Slot,
+        /// For taking the slot back after a drop.
+        token: ResumeToken,
+        /// Everybody else in the room, those that are away for the moment included.
+        members: Vec<Slot>,
+        /// Whether the slot asked for was taken back. When false, it is new.
+        resumed: bool,
+    },
+    /// Somebody came in.
+    PeerJoined {
+        /// Their slot.
+        slot: Slot,
+    },
+    /// Somebody's connection to the server dropped; the slot is kept for them.
+    PeerAway {
+        /// Their slot.
+        slot: Slot,
+    },
+    /// Somebody took their slot back.
+    PeerBack {
+        /// Their slot.
+        slot: Slot,
+    },
+    /// Somebody is gone for good.
+    PeerLeft {
+        /// Their slot.
+        slot: Slot,
+        /// Why.
+        reason: LeaveReason,
+    },
+    /// A blob from a member.
+    Relay {
+        /// From whom.
+        from: Slot,
+        /// What.
+        blob: Blob,
+    },
+    /// Something was refused. Fatal ones are followed by a close frame.
+    Error {
+        /// For programs.
+        code: ErrorCode,
+        /// For people: a sentence.
+        message: String,
+    },
+}
+
+/// Why a member is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeaveReason {
+    /// It said so.
+    Left,
+    /// It dropped off and did not come back in time.
+    Lost,
+}
+
+/// What was wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The client speaks an older version than the server accepts. Fatal.
+    ClientTooOld,
+    /// The client speaks a newer version than the server knows. Fatal.
+    ClientTooNew,
+    /// Not JSON, not one of the messages, or with wrong fields.
+    Malformed,
+    /// A message of a type the server does not know.
+    UnknownType,
+    /// The first message was not `join`, or `join` came twice. Fatal.
+    NotJoined,
+    /// The room has no place left. Fatal.
+    RoomFull,
+    /// The slot a blob was for is not in the room.
+    NoSuchMember,
+    /// Too many messages. Fatal.
+    TooFast,
+    /// The client did not read what was sent to it. Fatal.
+    TooSlow,
+    /// A message or blob over the limit. Fatal.
+    TooLarge,
+    /// Too many rooms or connections: try later. Fatal.
+    Busy,
+    /// A code this side does not know yet.
+    #[serde(other)]
+    Other,
+}
