@@ -2,9 +2,13 @@
 //!
 //! The server learns a room's id, how many are in it and when; everything else travels in opaque [`Blob`]s.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod id;
+pub mod invite;
 pub mod limits;
 pub mod message;
+mod server_address;
 
 pub use id::{Blob, ResumeToken, RoomId, Slot};
 pub use message::{ClientMessage, ErrorCode, LeaveReason, Resume, ServerMessage};
