@@ -2,7 +2,7 @@
 //!
 //! Unknown fields are ignored. A type the server does not know is answered with an error that names it.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::id::{Blob, ResumeToken, RoomId, Slot};
 
@@ -67,7 +67,8 @@ pub enum ServerMessage {
         /// Their slot.
         slot: Slot,
     },
-    /// Somebody took their slot back.
+    /// Somebody took their slot back, on a new connection. Without a `PeerAway` before it when the new connection
+    /// took over from one that looked alive.
     PeerBack {
         /// Their slot.
         slot: Slot,
@@ -135,3 +136,88 @@ pub enum ErrorCode {
     #[serde(other)]
     Other,
 }
+
+/// Longest piece of the other side's text that an error repeats, characters.
+const MAX_QUOTE_CHARACTERS: usize = 80;
+
+/// Why a text is not a message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// A newer version may know it: not a reason to end the connection.
+    #[error("messages of type {0:?} are not known here")]
+    UnknownType(String),
+    /// Not JSON, no type, or wrong fields.
+    #[error("not a message: {0}")]
+    Malformed(String),
+}
+
+impl ClientMessage {
+    /// The values of `type`.
+    const TYPES: &[&str] = &["join", "relay", "leave"];
+
+    /// Reads one text frame.
+    ///
+    /// # Errors
+    /// When it is not one of the messages.
+    pub fn from_json(text: &str) -> Result<Self, MessageError> {
+        from_json(text, Self::TYPES)
+    }
+
+    /// The text frame.
+    pub fn to_json(&self) -> String {
+        to_json(self)
+    }
+}
+
+impl ServerMessage {
+    /// The values of `type`.
+    const TYPES: &[&str] = &[
+        "joined",
+        "peer_joined",
+        "peer_away",
+        "peer_back",
+        "peer_left",
+        "relay",
+        "error",
+    ];
+
+    /// Reads one text frame.
+    ///
+    /// # Errors
+    /// When it is not one of the messages.
+    pub fn from_json(text: &str) -> Result<Self, MessageError> {
+        from_json(text, Self::TYPES)
+    }
+
+    /// The text frame.
+    pub fn to_json(&self) -> String {
+        to_json(self)
+    }
+}
+
+fn to_json(message: &impl Serialize) -> String {
+    serde_json::to_string(message).expect("messages are numbers, texts and lists of them: JSON can hold them")
+}
+
+fn from_json<T: DeserializeOwned>(text: &str, types: &[&str]) -> Result<T, MessageError> {
+    #[derive(Deserialize)]
+    struct Tagged {
+        r#type: String,
+    }
+    let error = match serde_json::from_str(text) {
+        Ok(message) => return Ok(message),
+        Err(error) => error,
+    };
+    match serde_json::from_str::<Tagged>(text) {
+        Ok(tagged) if !types.contains(&tagged.r#type.as_str()) => Err(MessageError::UnknownType(quote(&tagged.r#type))),
+        Ok(_) | Err(_) => Err(MessageError::Malformed(quote(&error.to_string()))),
+    }
+}
+
+fn quote(text: &str) -> String {
+    text.chars().take(MAX_QUOTE_CHARACTERS).collect()
+}
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+mod tests;
