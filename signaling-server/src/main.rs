@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Brings the members of Visavis calls together; passes sealed messages between them, never sound or pictures.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(name = "visavis-signaling", version)]
 struct Args {
     /// Address and port to listen on; port 0 takes a free one.
     ///
