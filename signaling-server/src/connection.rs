@@ -107,12 +107,18 @@ async fn converse(socket: Socket, client: Client, limits: &Limits, mut stop: wat
     let (id, outbox) = (client.id, client.outbox.clone());
     tracing::debug!(connection = id.0, "connected");
     let (mut sink, mut frames) = socket.split();
+    // Polled in random order: a client that sends without pause would otherwise use up the task's turn by reading.
+    let talk = async {
+        tokio::select! {
+            ending = listen(&mut frames, &client, limits) => ending,
+            ending = write_outbox(&mut sink, &outbox) => ending,
+        }
+    };
     let ending = tokio::select! {
         biased;
         goodbye = outbox.closed() => Ending::Goodbye(goodbye),
         () = stopped(&mut stop) => Ending::Stopping,
-        ending = listen(&mut frames, &client, limits) => ending,
-        ending = write_outbox(&mut sink, &outbox) => ending,
+        ending = talk => ending,
     };
     // The others are told now, not after the goodbye.
     drop(client);

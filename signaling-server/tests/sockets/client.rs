@@ -165,7 +165,7 @@ impl Client {
     }
 
     /// The close frame that comes next, and the end of the connection after it.
-    pub async fn receive_close(&mut self) -> CloseCode {
+    pub async fn receive_close(mut self) -> CloseCode {
         let code = match within(self.socket.next()).await.expect("no end yet").expect("no error") {
             Message::Close(Some(frame)) => frame.code,
             other => panic!("{other:?} instead of a close frame"),
@@ -175,7 +175,7 @@ impl Client {
     }
 
     /// A fatal error: the message, then the close frame.
-    pub async fn receive_refusal(&mut self) -> (ErrorCode, String, CloseCode) {
+    pub async fn receive_refusal(mut self) -> (ErrorCode, String, CloseCode) {
         let (code, message) = self.receive_error().await;
         (code, message, self.receive_close().await)
     }

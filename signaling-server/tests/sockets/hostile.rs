@@ -41,7 +41,6 @@ async fn nonsense_is_answered_and_survived() {
         .send_text(r#"{"type":"join","v":1,"room":"AAECAwQFBgcICQoLDA0ODw","later":[]}"#)
         .await;
     assert!(matches!(client.receive().await, ServerMessage::Joined { .. }));
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -59,7 +58,6 @@ async fn messages_out_of_order_are_fatal() {
         })
         .await;
     assert_eq!(twice.receive_refusal().await.0, ErrorCode::NotJoined);
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -79,7 +77,6 @@ async fn an_oversize_message_ends_its_connection_alone() {
     bob.relay(alices.slot, &[0; MAX_BLOB_BYTES + 1]).await;
     assert_eq!(bob.receive_refusal().await.0, ErrorCode::TooLarge);
     assert_eq!(alice.receive().await, ServerMessage::PeerAway { slot: bobs.slot });
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -92,7 +89,6 @@ async fn binary_frames_and_bad_utf8_are_refused() {
         let (code, _, close) = client.receive_refusal().await;
         assert_eq!((code, close), (ErrorCode::Malformed, CloseCode::Unsupported));
     }
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -107,7 +103,6 @@ async fn a_slow_upgrade_is_cut_off() {
     let mut answer = String::new();
     within(stream.read_to_string(&mut answer)).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -119,7 +114,6 @@ async fn an_endless_head_is_cut_off() {
     let mut answer = String::new();
     within(stream.read_to_string(&mut answer)).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -129,11 +123,10 @@ async fn who_does_not_join_is_cut_off() {
         ..Limits::default()
     };
     let server = RunningServer::start(limits).await;
-    let mut client = Client::connect(server.address).await;
+    let client = Client::connect(server.address).await;
     let (code, message, _) = client.receive_refusal().await;
     assert_eq!(code, ErrorCode::NotJoined);
     assert!(message.contains("in time"), "{message}");
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -149,7 +142,6 @@ async fn who_does_not_answer_pings_is_away() {
     // This one reads all the time, which answers pings.
     let (mut alive, _) = Client::enter(server.address).await;
     assert_eq!(alive.receive().await, ServerMessage::PeerAway { slot: deafs.slot });
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -190,7 +182,6 @@ async fn who_does_not_read_is_cut_off_and_the_others_go_on() {
     );
     // The one that was cut off finds its connection ended once it reads.
     within(async { while let Some(Ok(_)) = deaf.socket.next().await {} }).await;
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -223,7 +214,6 @@ async fn a_flood_of_messages_is_cut_off() {
             ..
         }
     ));
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -240,7 +230,6 @@ async fn a_flood_of_empty_fragments_is_cut_off() {
     let continuations = [0x00, 0x80, 0, 0, 0, 0].repeat(1000);
     let flood = async { while stream.write_all(&continuations).await.is_ok() {} };
     within(flood).await;
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -269,7 +258,6 @@ async fn arbitrary_bytes_hurt_nobody() {
     assert_eq!(alice.receive().await, ServerMessage::PeerJoined { slot: bobs.slot });
     bob.relay(alices.slot, b"x").await;
     assert!(matches!(alice.receive().await, ServerMessage::Relay { .. }));
-    server.stop().await;
 }
 
 /// A connection that is a WebSocket already, without anything that keeps us from writing what we like.

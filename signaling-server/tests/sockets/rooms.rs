@@ -42,7 +42,6 @@ async fn two_people_meet_talk_and_part() {
     );
     alice.relay(bobs.slot, b"late").await;
     assert_eq!(alice.receive_error().await.0, ErrorCode::NoSuchMember);
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -59,7 +58,6 @@ async fn a_dropped_member_comes_back_to_its_slot() {
     assert_eq!(alice.receive().await, ServerMessage::PeerBack { slot: bobs.slot });
     alice.relay(bobs.slot, b"again").await;
     assert!(matches!(bob.receive().await, ServerMessage::Relay { .. }));
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -87,14 +85,13 @@ async fn a_member_that_does_not_come_back_is_lost() {
     );
     let (_bob, late) = Client::resume(server.address, &bobs).await;
     assert!(!late.resumed && late.slot != bobs.slot);
-    server.stop().await;
 }
 
 #[tokio::test]
 async fn a_new_connection_takes_over_from_a_half_dead_one() {
     let server = RunningServer::start(Limits::default()).await;
     let (mut alice, _) = Client::enter(server.address).await;
-    let (mut old, bobs) = Client::enter(server.address).await;
+    let (old, bobs) = Client::enter(server.address).await;
     alice.receive().await;
     let (_new, back) = Client::resume(server.address, &bobs).await;
     assert!(back.resumed && back.slot == bobs.slot);
@@ -103,7 +100,6 @@ async fn a_new_connection_takes_over_from_a_half_dead_one() {
     // The old connection is gone for good by now, and nobody was told that the member is away.
     let (_carol, _) = Client::enter(server.address).await;
     assert!(matches!(alice.receive().await, ServerMessage::PeerJoined { .. }));
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -111,7 +107,7 @@ async fn a_server_restarts_on_its_port_at_once() {
     let first = RunningServer::start(Limits::default()).await;
     let address = first.address;
     let (mut alice, alices) = Client::enter(address).await;
-    let (mut bob, _) = Client::enter(address).await;
+    let (bob, _) = Client::enter(address).await;
     alice.receive().await;
     let (stop, closes) = (first.stop(), async {
         (alice.receive_close().await, bob.receive_close().await)
@@ -121,8 +117,9 @@ async fn a_server_restarts_on_its_port_at_once() {
 
     let second = RunningServer::start_at(address, Limits::default()).await;
     assert_eq!(second.address, address);
-    let (_alice, fresh) = Client::resume(address, &alices).await;
+    let (alice, fresh) = Client::resume(address, &alices).await;
     assert!(!fresh.resumed && fresh.token != alices.token);
+    drop(alice);
     second.stop().await;
 }
 
@@ -148,7 +145,6 @@ async fn a_port_in_use_is_said_to_be() {
     let error = Server::bind(config).await.expect_err("the port is taken");
     assert!(matches!(error, ServerError::AddressInUse(address) if address == server.address));
     assert!(error.to_string().contains("choose another port"), "{error}");
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -180,7 +176,6 @@ async fn other_versions_are_told_so() {
         assert_eq!((code, close), (expected, CloseCode::Policy));
         assert!(message.contains(phrase), "{message}");
     }
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -215,7 +210,6 @@ async fn a_full_room_says_so() {
         carol.receive().await,
         ServerMessage::Joined { slot: Slot(0), .. }
     ));
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -237,7 +231,6 @@ async fn a_browser_is_told_what_to_do_with_a_link() {
             "{answer}"
         );
     }
-    server.stop().await;
 }
 
 #[tokio::test]
@@ -254,5 +247,4 @@ async fn connections_from_one_address_are_capped() {
     drop(alice);
     // The place is free as soon as the server has noticed.
     within(async { while Client::try_connect(server.address, "/ws", "visavis.1").await.is_err() {} }).await;
-    server.stop().await;
 }
