@@ -76,8 +76,8 @@ pub enum Input {
     NetworkChanged,
 }
 
-/// What the user wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the user, or the engine on the user's behalf, wants.
+#[derive(Clone, Debug, PartialEq)]
 pub enum LocalIntent {
     /// Enter a room. One call a machine: a second one is ignored.
     Join {
@@ -94,6 +94,25 @@ pub enum LocalIntent {
     Screen(Switch),
     /// Look for a new path to everybody.
     RestartIce,
+    /// Tell everybody connected what our pictures cost before they left; the engine sends this each second.
+    SendTimings {
+        /// Of which pictures.
+        source: VideoSource,
+        /// From the moment of capture until the encoder had the frame.
+        capture_ms: f32,
+        /// In the encoder.
+        encode_ms: f32,
+    },
+}
+
+/// Which of a participant's pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VideoSource {
+    /// The camera.
+    Camera,
+    /// The shared screen.
+    Screen,
 }
 
 /// What happened between this process and the signaling server.

@@ -4,15 +4,29 @@
 //! [`CallMachine::poll_action`], and [`CallMachine::poll_deadline`] says when to call
 //! [`CallMachine::handle_deadlines`] next. No clock, no thread, no network in here.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 pub mod action;
+mod deadlines;
 pub mod input;
+pub mod machine;
+mod negotiation;
+mod peer;
+pub mod peer_message;
+mod random;
+mod replay_window;
+mod sealing;
 pub mod snapshot;
 pub mod time;
+pub mod timeline;
 
 pub use action::{Action, EndReason, OfferAcceptance};
 pub use input::{
     Attempt, DescriptionKind, IceCandidate, IceMode, Input, LocalIntent, NegotiationFault, PeerInput, PeerKey,
-    SignalingInput, SignalingLoss, Switch, TransportState,
+    SignalingInput, SignalingLoss, Switch, TransportState, VideoSource,
 };
-pub use snapshot::{CallPhase, CallSnapshot, LinkState, LocalMedia, ParticipantSnapshot, SignalingState};
+pub use machine::{CallConfig, CallMachine, WhenEmpty};
+pub use peer_message::ParticipantId;
+pub use snapshot::{CallPhase, CallSnapshot, LinkState, LocalMedia, ParticipantSnapshot, SendTimings, SignalingState};
 pub use time::Time;
+pub use timeline::{Departure, Dropped, Milestone, MilestoneKind};

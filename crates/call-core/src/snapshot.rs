@@ -1,7 +1,9 @@
 //! What the window draws: plain, immutable, cheap to clone.
 
+use serde::{Deserialize, Serialize};
+
 use crate::action::EndReason;
-use crate::input::{PeerKey, Switch};
+use crate::input::{PeerKey, Switch, VideoSource};
 use crate::time::Time;
 
 /// The whole call at one moment.
@@ -57,7 +59,7 @@ pub enum SignalingState {
 }
 
 /// What we send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalMedia {
     /// Sound.
     pub microphone: Switch,
@@ -90,6 +92,19 @@ pub struct ParticipantSnapshot {
     pub media: LocalMedia,
     /// How often the connection was lost and came back.
     pub reconnects: u32,
+    /// What their pictures cost them before they left: the latest of each source, at most one each.
+    pub send_timings: Vec<SendTimings>,
+}
+
+/// What a sender's pictures cost before they reached the network, as means of the last second.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SendTimings {
+    /// Of which pictures.
+    pub source: VideoSource,
+    /// From the moment of capture until the encoder had the frame.
+    pub capture_ms: f32,
+    /// In the encoder.
+    pub encode_ms: f32,
 }
 
 /// How the connection to a participant is.
@@ -106,6 +121,11 @@ pub enum LinkState {
     },
     /// Was up, is silent or being rebuilt.
     Reconnecting {
+        /// Since when.
+        since: Time,
+    },
+    /// In the room, but given up after all tries; tried again from time to time.
+    Unreachable {
         /// Since when.
         since: Time,
     },

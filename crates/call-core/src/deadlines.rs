@@ -1,0 +1,99 @@
+//! Every timer a call can have, how long each is, and the table they stand in.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use signaling_protocol::Slot;
+
+use crate::input::PeerKey;
+use crate::time::Time;
+
+/// First pause before the server is tried again; doubles with each failure.
+pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(250);
+/// Longest pause before the server is tried again.
+pub(crate) const RETRY_LONGEST: Duration = Duration::from_secs(5);
+/// The WebSocket has to open, and then `Joined` has to come, each within this.
+pub(crate) const SIGNALING_STEP: Duration = Duration::from_secs(5);
+/// A call that has never been in the room ends after this.
+pub(crate) const JOIN_LIMIT: Duration = Duration::from_secs(10);
+/// A greeting without an answer is repeated after this …
+pub(crate) const GREETING_REPEAT: Duration = Duration::from_secs(3);
+/// … this often; then nobody is taken to live in that slot …
+pub(crate) const GREETINGS: u32 = 3;
+/// … and it is asked only this often.
+pub(crate) const GREETING_SELDOM: Duration = Duration::from_secs(30);
+/// From `CreatePeer` until media and control channel are up. Catches what ICE and DTLS never report:
+/// forged handshakes, a wrong fingerprint. Also the time a silent connection has to find a new path.
+pub(crate) const SET_UP: Duration = Duration::from_secs(10);
+/// Connections that are tried for a participant before giving up.
+pub(crate) const TRIES: u32 = 3;
+/// After a break the polite side leaves the offer to the other for this long, so that they rarely collide.
+pub(crate) const POLITE_PAUSE: Duration = Duration::from_secs(3);
+/// A participant given up is tried once more after this.
+pub(crate) const TRY_AGAIN: Duration = Duration::from_secs(30);
+/// Silent, and away from the server: gone after this.
+pub(crate) const ABSENCE: Duration = Duration::from_secs(20);
+/// Silent while we ourselves have no server to ask: gone after this.
+pub(crate) const ABSENCE_UNSEEN: Duration = Duration::from_secs(60);
+
+/// One timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Deadline {
+    /// Try the server again.
+    SignalingRetry,
+    /// The server is too slow to open or to let us in.
+    SignalingStep,
+    /// We never got into the room.
+    JoinLimit,
+    /// Nobody in this slot has answered our greeting.
+    Greeting(Slot),
+    /// The connection should be up by now: [`SET_UP`].
+    SetUp(PeerKey),
+    /// The polite side's turn to offer: [`POLITE_PAUSE`].
+    OfferTurn(PeerKey),
+    /// Gone for good: [`ABSENCE`], [`ABSENCE_UNSEEN`].
+    Absence(PeerKey),
+    /// Try a participant once more that was given up: [`TRY_AGAIN`].
+    TryAgain(PeerKey),
+}
+
+/// The timers that run. At most one of each.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Deadlines(BTreeMap<Deadline, Time>);
+
+impl Deadlines {
+    /// Starts a timer, or moves it.
+    pub(crate) fn set(&mut self, deadline: Deadline, at: Time) {
+        self.0.insert(deadline, at);
+    }
+
+    /// Starts a timer, or moves it if that makes it earlier.
+    pub(crate) fn set_no_later(&mut self, deadline: Deadline, at: Time) {
+        self.0
+            .entry(deadline)
+            .and_modify(|present| *present = at.min(*present))
+            .or_insert(at);
+    }
+
+    /// Stops a timer.
+    pub(crate) fn clear(&mut self, deadline: Deadline) {
+        self.0.remove(&deadline);
+    }
+
+    /// Stops all timers for which `keep` says no.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Deadline) -> bool) {
+        self.0.retain(|deadline, _| keep(deadline));
+    }
+
+    /// The next moment something is due.
+    pub(crate) fn next(&self) -> Option<Time> {
+        self.0.values().min().copied()
+    }
+
+    /// Takes the timer that has been due longest.
+    pub(crate) fn take_due(&mut self, now: Time) -> Option<Deadline> {
+        let (&deadline, _) = self.0.iter().filter(|&(_, &at)| at <= now).min_by_key(|&(_, &at)| at)?;
+        self.0.remove(&deadline);
+        Some(deadline)
+    }
+}

@@ -1,0 +1,488 @@
+//! Peer connections: set up, watched, given a new path, replaced, given up.
+
+use crate::action::{Action, EndReason};
+use crate::deadlines::{ABSENCE, ABSENCE_UNSEEN, Deadline, POLITE_PAUSE, SET_UP, TRIES, TRY_AGAIN};
+use crate::input::{Attempt, IceCandidate, IceMode, PeerInput, PeerKey, TransportState};
+use crate::machine::CallMachine;
+use crate::machine::messages::{Origin, Ways};
+use crate::negotiation::{Gate, Negotiation, Politeness, Step, Verdict};
+use crate::peer::{Allowance, Connection, ControlChannel, MediaPath, PeerLink, ServerPath};
+use crate::peer_message::ConnectionTag;
+use crate::time::Time;
+use crate::timeline::MilestoneKind;
+
+/// Who makes the first offer on a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    Ours,
+    /// Theirs; ours after a while.
+    Theirs,
+}
+
+impl CallMachine {
+    /// Makes a peer connection for a participant that has none.
+    pub(super) fn start_connection(&mut self, key: PeerKey, turn: Turn, gate: Gate, now: Time) {
+        let attempt = Attempt(self.last_attempt + 1);
+        let negotiation = Negotiation::new(self.number_base + attempt.0, gate);
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        match &mut peer.link {
+            PeerLink::Greeting { connection } => *connection = Some(Connection::new(attempt, negotiation)),
+            PeerLink::Negotiating { connection, .. } | PeerLink::Reconnecting { connection, .. } => {
+                *connection = Some(Connection::new(attempt, negotiation));
+                self.deadlines.set(Deadline::SetUp(key), now + SET_UP);
+            }
+            PeerLink::Connected { .. } | PeerLink::Unreachable { .. } => return,
+        }
+        self.last_attempt = attempt.0;
+        self.act(Action::CreatePeer { peer: key, attempt });
+        match turn {
+            Turn::Ours => self.with_negotiation(key, |negotiation| negotiation.want_offer(IceMode::Keep)),
+            Turn::Theirs => self.deadlines.set(Deadline::OfferTurn(key), now + POLITE_PAUSE),
+        }
+    }
+
+    /// Throws a participant's connection away.
+    pub(super) fn close_connection(&mut self, key: PeerKey) {
+        self.deadlines.clear(Deadline::SetUp(key));
+        self.deadlines.clear(Deadline::OfferTurn(key));
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(attempt) = peer.link.connection().map(|connection| connection.attempt) else {
+            return;
+        };
+        match &mut peer.link {
+            PeerLink::Greeting { connection }
+            | PeerLink::Negotiating { connection, .. }
+            | PeerLink::Reconnecting { connection, .. } => *connection = None,
+            // Only those who are removed are closed while connected: the others are lost first.
+            PeerLink::Connected { .. } | PeerLink::Unreachable { .. } => {}
+        }
+        self.act(Action::ClosePeer { peer: key, attempt });
+    }
+
+    /// Throws a participant's connection away and makes another.
+    pub(super) fn replace(&mut self, key: PeerKey, turn: Turn, now: Time) {
+        self.lose(key, now);
+        self.close_connection(key);
+        self.note(now, Some(key), MilestoneKind::Rebuilt);
+        self.start_connection(key, turn, Gate::Open, now);
+    }
+
+    /// Does something with a negotiation, then what it asks for.
+    pub(super) fn with_negotiation(&mut self, key: PeerKey, work: impl FnOnce(&mut Negotiation)) {
+        let Some(connection) = self.peers.get_mut(&key).and_then(|peer| peer.link.connection_mut()) else {
+            return;
+        };
+        let attempt = connection.attempt;
+        work(&mut connection.negotiation);
+        let steps: Vec<Step> = std::iter::from_fn(|| connection.negotiation.poll_step()).collect();
+        let peer = key;
+        for step in steps {
+            match step {
+                Step::CreateOffer(ice) => self.act(Action::CreateOffer { peer, attempt, ice }),
+                Step::AcceptOffer { sdp, acceptance } => self.act(Action::AcceptOffer {
+                    peer,
+                    attempt,
+                    sdp,
+                    acceptance,
+                }),
+                Step::AcceptAnswer { sdp } => self.act(Action::AcceptAnswer { peer, attempt, sdp }),
+                Step::AddCandidate(candidate) => self.act(Action::AddCandidate {
+                    peer,
+                    attempt,
+                    candidate,
+                }),
+                Step::Send(message) => self.send(key, &message, Ways::Both),
+            }
+        }
+    }
+
+    pub(super) fn on_peer_input(&mut self, key: PeerKey, attempt: Attempt, event: PeerInput, now: Time) {
+        let connection = self.peers.get_mut(&key).and_then(|peer| peer.link.connection_mut());
+        let Some(connection) = connection.filter(|connection| connection.attempt == attempt) else {
+            self.dropped.stale += 1;
+            return;
+        };
+        match event {
+            PeerInput::LocalDescription { kind, sdp } => self.negotiate(key, |negotiation, politeness, dropped| {
+                negotiation.on_local_description(kind, sdp, politeness, dropped);
+            }),
+            PeerInput::AnswerAccepted => self.negotiate(key, |negotiation, politeness, dropped| {
+                negotiation.on_answer_accepted(politeness, dropped);
+            }),
+            PeerInput::LocalCandidate(candidate) => self.negotiate(key, |negotiation, _, dropped| {
+                negotiation.on_local_candidate(candidate, dropped);
+            }),
+            PeerInput::Fault(fault) => {
+                tracing::info!(?key, ?attempt, ?fault, "a step of negotiation failed");
+                self.on_fault(key, now);
+            }
+            PeerInput::Transport(state) => self.on_transport(key, state, now),
+            PeerInput::ControlOpened => {
+                connection.control = ControlChannel::Open;
+                self.establish(key, now);
+            }
+            PeerInput::Control(payload) => self.on_envelope(Origin::Control(key), &payload, now),
+        }
+    }
+
+    fn negotiate(
+        &mut self,
+        key: PeerKey,
+        work: impl FnOnce(&mut Negotiation, Politeness, &mut crate::timeline::Dropped),
+    ) {
+        let mut dropped = self.dropped;
+        let politeness = self.politeness(key);
+        self.with_negotiation(key, |negotiation| work(negotiation, politeness, &mut dropped));
+        self.dropped = dropped;
+    }
+
+    /// Before the greeting there is nobody to give way to.
+    fn politeness(&self, key: PeerKey) -> Politeness {
+        let peer = self.peers.get(&key);
+        peer.and_then(|peer| peer.politeness(self.participant))
+            .unwrap_or(Politeness::Impolite)
+    }
+
+    /// Who offers after a break.
+    fn turn_after_break(&self, key: PeerKey) -> Turn {
+        match self.politeness(key) {
+            Politeness::Impolite => Turn::Ours,
+            Politeness::Polite => Turn::Theirs,
+        }
+    }
+
+    pub(super) fn on_remote_description(
+        &mut self,
+        key: PeerKey,
+        tag: ConnectionTag,
+        answers: Option<u32>,
+        sdp: String,
+        now: Time,
+    ) {
+        let Some(peer) = self.peers.get(&key) else { return };
+        let verdict = match peer.link.connection() {
+            _ if tag.connection < peer.highest_remote => Verdict::Stale,
+            Some(connection) => connection.negotiation.judge(tag),
+            None if tag.toward.is_some() => Verdict::Stale,
+            None => Verdict::NewerConnection,
+        };
+        match (verdict, answers) {
+            (Verdict::Ours, _) => {}
+            (Verdict::NewerConnection, None) => match self.follow(key, now) {
+                Allowance::Granted => {}
+                Allowance::UsedUp => return,
+            },
+            (Verdict::NewerConnection, Some(_)) | (Verdict::Stale, _) => {
+                self.dropped.stale += 1;
+                return;
+            }
+        }
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.highest_remote = tag.connection;
+        }
+        if answers.is_none() {
+            self.deadlines.clear(Deadline::OfferTurn(key));
+        }
+        self.negotiate(key, |negotiation, politeness, dropped| {
+            negotiation.on_description(tag, sdp, answers, politeness, dropped);
+        });
+    }
+
+    /// The participant has made a new connection: we make one too, for their offer.
+    fn follow(&mut self, key: PeerKey, now: Time) -> Allowance {
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return Allowance::UsedUp;
+        };
+        if peer.replacements.take(now) == Allowance::UsedUp {
+            self.dropped.overflow += 1;
+            return Allowance::UsedUp;
+        }
+        match &mut peer.link {
+            PeerLink::Negotiating { failures, .. } | PeerLink::Reconnecting { failures, .. } => {
+                *failures = (*failures + 1).min(TRIES - 1);
+            }
+            PeerLink::Unreachable { .. } => self.take_up_again(key, TRIES - 1),
+            PeerLink::Greeting { .. } | PeerLink::Connected { .. } => {}
+        }
+        self.replace(key, Turn::Theirs, now);
+        Allowance::Granted
+    }
+
+    pub(super) fn on_remote_candidate(
+        &mut self,
+        key: PeerKey,
+        tag: ConnectionTag,
+        description: u32,
+        candidate: IceCandidate,
+    ) {
+        let Some(peer) = self.peers.get(&key) else { return };
+        let connection = peer.link.connection().filter(|_| tag.connection >= peer.highest_remote);
+        match connection.map_or(Verdict::Stale, |connection| connection.negotiation.judge(tag)) {
+            Verdict::Ours => self.negotiate(key, |negotiation, _, dropped| {
+                negotiation.on_candidate(tag, description, candidate, dropped);
+            }),
+            Verdict::NewerConnection | Verdict::Stale => self.dropped.stale += 1,
+        }
+    }
+
+    fn on_transport(&mut self, key: PeerKey, state: TransportState, now: Time) {
+        let Some(connection) = self.peers.get_mut(&key).and_then(|peer| peer.link.connection_mut()) else {
+            return;
+        };
+        match (state, connection.path) {
+            (TransportState::Connected, _) | (TransportState::Alive, MediaPath::Silent) => {
+                connection.path = MediaPath::Up;
+                self.establish(key, now);
+            }
+            (TransportState::Silent, MediaPath::Up) => {
+                connection.path = MediaPath::Silent;
+                self.on_silence(key, now);
+            }
+            (TransportState::Failed | TransportState::Closed, _) => self.fail(key, self.turn_after_break(key), now),
+            (TransportState::Connecting, _)
+            | (TransportState::Alive, MediaPath::Opening | MediaPath::Up)
+            | (TransportState::Silent, MediaPath::Opening | MediaPath::Silent) => {}
+        }
+    }
+
+    /// The connection may be up now, for the first time or again.
+    fn establish(&mut self, key: PeerKey, now: Time) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let (connection, kind) = match &mut peer.link {
+            PeerLink::Negotiating { connection, .. } => (connection, MilestoneKind::Connected),
+            PeerLink::Reconnecting { connection, .. } => (connection, MilestoneKind::Reconnected),
+            PeerLink::Greeting { .. } | PeerLink::Connected { .. } | PeerLink::Unreachable { .. } => return,
+        };
+        let Some(mut connection) = connection.take_if(|connection| connection.is_up()) else {
+            return;
+        };
+        connection.negotiation.settle();
+        peer.link = PeerLink::Connected { connection, since: now };
+        if peer.lost_at.take().is_some() {
+            peer.reconnects += 1;
+        }
+        self.connected_since.get_or_insert(now);
+        self.deadlines.clear(Deadline::SetUp(key));
+        self.deadlines.clear(Deadline::OfferTurn(key));
+        self.note(now, Some(key), kind);
+        // It may have changed while there was no way to say so.
+        self.send_media(key);
+    }
+
+    /// From connected to reconnecting, the connection kept.
+    fn lose(&mut self, key: PeerKey, now: Time) {
+        let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.link.is_connected()) else {
+            return;
+        };
+        let since = now;
+        let link = std::mem::replace(&mut peer.link, PeerLink::Unreachable { since });
+        if let PeerLink::Connected { connection, .. } = link {
+            peer.link = PeerLink::Reconnecting {
+                connection: Some(connection),
+                since,
+                failures: 0,
+            };
+        }
+        peer.lost_at = Some(now);
+        self.note(now, Some(key), MilestoneKind::Reconnecting);
+    }
+
+    fn on_silence(&mut self, key: PeerKey, now: Time) {
+        let Some(peer) = self.peers.get(&key).filter(|peer| peer.link.is_connected()) else {
+            return;
+        };
+        let is_broken = peer
+            .link
+            .connection()
+            .is_some_and(|connection| connection.negotiation.is_broken());
+        self.lose(key, now);
+        if is_broken {
+            return self.fail(key, Turn::Ours, now);
+        }
+        self.deadlines.set(Deadline::SetUp(key), now + SET_UP);
+        match self.turn_after_break(key) {
+            Turn::Ours => self.with_negotiation(key, |negotiation| negotiation.want_offer(IceMode::Restart)),
+            Turn::Theirs => self.deadlines.set(Deadline::OfferTurn(key), now + POLITE_PAUSE),
+        }
+    }
+
+    pub(super) fn on_offer_turn(&mut self, key: PeerKey) {
+        let Some(connection) = self.peers.get(&key).and_then(|peer| peer.link.connection()) else {
+            return;
+        };
+        let ice = match connection.path {
+            _ if connection.negotiation.is_untouched() => IceMode::Keep,
+            MediaPath::Silent => IceMode::Restart,
+            MediaPath::Opening | MediaPath::Up => return,
+        };
+        self.with_negotiation(key, |negotiation| negotiation.want_offer(ice));
+    }
+
+    pub(super) fn restart_ice(&mut self, now: Time) {
+        for key in self.peer_keys() {
+            let peer = &self.peers[&key];
+            let is_negotiated = |connection: &Connection| connection.negotiation.remote().is_some();
+            if peer.link.connection().is_some_and(is_negotiated) {
+                self.with_negotiation(key, |negotiation| negotiation.want_offer(IceMode::Restart));
+            } else if matches!(peer.link, PeerLink::Unreachable { .. }) {
+                self.try_again(key, now);
+            }
+        }
+    }
+
+    fn on_fault(&mut self, key: PeerKey, now: Time) {
+        let Some(peer) = self.peers.get(&key) else { return };
+        match &peer.link {
+            // Media flows: it is not worth cutting for a path that could not be changed.
+            PeerLink::Connected { .. } => self.with_negotiation(key, Negotiation::break_off),
+            PeerLink::Greeting { .. } => self.close_connection(key),
+            PeerLink::Negotiating { .. } | PeerLink::Reconnecting { .. } => self.fail(key, Turn::Ours, now),
+            PeerLink::Unreachable { .. } => {}
+        }
+    }
+
+    pub(super) fn on_set_up_too_slow(&mut self, key: PeerKey, now: Time) {
+        let Some(peer) = self.peers.get(&key) else { return };
+        let is_silent = peer
+            .link
+            .connection()
+            .is_some_and(|connection| connection.path == MediaPath::Silent);
+        if is_silent && peer.server_path == ServerPath::Closed {
+            // No way to agree on another, and this one may come back by itself.
+            self.deadlines.set(Deadline::SetUp(key), now + SET_UP);
+        } else {
+            self.fail(key, self.turn_after_break(key), now);
+        }
+    }
+
+    /// The connection is of no use: makes another, waits for a way to agree on one, or gives up.
+    fn fail(&mut self, key: PeerKey, turn: Turn, now: Time) {
+        self.lose(key, now);
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if peer.server_path == ServerPath::Closed {
+            return self.close_connection(key);
+        }
+        match &mut peer.link {
+            PeerLink::Negotiating { connection, failures }
+            | PeerLink::Reconnecting {
+                connection, failures, ..
+            } => {
+                if connection
+                    .as_ref()
+                    .is_none_or(|connection| connection.path == MediaPath::Opening)
+                {
+                    *failures += 1;
+                }
+                match *failures < TRIES {
+                    true => self.replace(key, turn, now),
+                    false => self.give_up(key, now),
+                }
+            }
+            PeerLink::Greeting { .. } => self.close_connection(key),
+            PeerLink::Connected { .. } | PeerLink::Unreachable { .. } => {}
+        }
+    }
+
+    fn give_up(&mut self, key: PeerKey, now: Time) {
+        self.close_connection(key);
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.link = PeerLink::Unreachable { since: now };
+        }
+        self.deadlines.set(Deadline::TryAgain(key), now + TRY_AGAIN);
+        self.note(now, Some(key), MilestoneKind::Unreachable);
+        let is_given_up = |link: &PeerLink| matches!(link, PeerLink::Unreachable { .. });
+        if self.connected_since.is_none() && self.peers.values().all(|peer| is_given_up(&peer.link)) {
+            self.finish(EndReason::PeersUnreachable, now);
+        }
+    }
+
+    pub(super) fn try_again(&mut self, key: PeerKey, now: Time) {
+        let Some(peer) = self.peers.get(&key) else { return };
+        if !matches!(peer.link, PeerLink::Unreachable { .. }) {
+            return;
+        }
+        match peer.server_path {
+            ServerPath::Open => {
+                self.take_up_again(key, TRIES - 1);
+                self.start_connection(key, self.turn_after_break(key), Gate::Open, now);
+            }
+            ServerPath::Closed => self.deadlines.set(Deadline::TryAgain(key), now + TRY_AGAIN),
+        }
+    }
+
+    /// From given up to being set up, with some of the tries used up already.
+    pub(super) fn take_up_again(&mut self, key: PeerKey, failures: u32) {
+        self.deadlines.clear(Deadline::TryAgain(key));
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let connection = None;
+        peer.link = match peer.lost_at {
+            Some(since) => PeerLink::Reconnecting {
+                connection,
+                since,
+                failures,
+            },
+            None => PeerLink::Negotiating { connection, failures },
+        };
+    }
+
+    /// There is a way to a participant again: sends what may have been lost, or sets up what is missing.
+    pub(super) fn resync(&mut self, key: PeerKey, now: Time) {
+        let Some(peer) = self.peers.get(&key) else { return };
+        match &peer.link {
+            PeerLink::Negotiating { connection: None, .. } | PeerLink::Reconnecting { connection: None, .. } => {
+                self.start_connection(key, self.turn_after_break(key), Gate::Open, now);
+            }
+            PeerLink::Negotiating {
+                connection: Some(_), ..
+            }
+            | PeerLink::Reconnecting {
+                connection: Some(_), ..
+            } => {
+                self.with_negotiation(key, Negotiation::send_again);
+            }
+            PeerLink::Connected { connection, .. } if connection.negotiation.is_offered() => {
+                self.with_negotiation(key, Negotiation::send_again);
+            }
+            PeerLink::Greeting { .. } | PeerLink::Connected { .. } | PeerLink::Unreachable { .. } => {}
+        }
+    }
+
+    /// Follows what the last input changed: ways through the server that opened, participants that are out of sight.
+    pub(super) fn review_peers(&mut self, now: Time) {
+        for key in self.peer_keys() {
+            let before = self.peers.get(&key).map(|peer| peer.server_path);
+            self.look_at_server_path(key);
+            let Some(peer) = self.peers.get(&key) else { continue };
+            if before == Some(ServerPath::Closed) && peer.server_path == ServerPath::Open {
+                self.resync(key, now);
+            }
+            self.watch_absence(key, now);
+        }
+        if self.is_over() {
+            self.deadlines.retain(|_| false);
+        }
+    }
+
+    pub(super) fn look_at_server_path(&mut self, key: PeerKey) {
+        let is_joined = self.signaling.own_slot().is_some();
+        if let Some(peer) = self.peers.get_mut(&key) {
+            let is_there = is_joined && peer.slot.is_some_and(|slot| self.room.is_present(slot));
+            peer.server_path = if is_there { ServerPath::Open } else { ServerPath::Closed };
+        }
+    }
+
+    fn watch_absence(&mut self, key: PeerKey, now: Time) {
+        let Some(peer) = self.peers.get(&key) else { return };
+        let is_seen = peer.server_path == ServerPath::Open || peer.link.is_connected();
+        if is_seen || peer.participant.is_none() {
+            self.deadlines.clear(Deadline::Absence(key));
+        } else {
+            let patience = if self.signaling.own_slot().is_some() {
+                ABSENCE
+            } else {
+                ABSENCE_UNSEEN
+            };
+            self.deadlines.set_no_later(Deadline::Absence(key), now + patience);
+        }
+    }
+}

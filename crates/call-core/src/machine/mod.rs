@@ -1,0 +1,331 @@
+//! [`CallMachine`]: owns all state of a call and decides what happens next.
+//!
+//! * `signaling.rs` – the connection to the server, and who is in the room
+//! * `greeting.rs` – who lives in which slot
+//! * `connections.rs` – peer connections: set up, watch, replace
+//! * `messages.rs` – what participants say, out and in
+
+mod connections;
+mod greeting;
+mod messages;
+mod signaling;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::action::{Action, EndReason};
+use crate::deadlines::{Deadline, Deadlines};
+use crate::input::{Input, LocalIntent, PeerKey, Switch};
+use crate::peer::Peer;
+use crate::peer_message::{ParticipantId, PeerMessage, clean_name};
+use crate::random::Random;
+use crate::snapshot::{CallPhase, CallSnapshot, LocalMedia, SendTimings};
+use crate::time::Time;
+use crate::timeline::{Departure, Dropped, MILESTONES_KEPT, Milestone, MilestoneKind};
+use signaling::{Room, Signaling};
+
+/// Ids of participants that hung up, kept so that what they sent before and comes after is not taken for a newcomer's.
+const DEPARTED_KEPT: usize = 64;
+
+/// What a call is started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallConfig {
+    /// What others see us called. Cleaned like everybody's.
+    pub name: String,
+    /// Who we are in this call: random bytes, new for every call.
+    pub participant: ParticipantId,
+    /// What to do when everybody else has left.
+    pub on_empty: WhenEmpty,
+    /// What we send at first.
+    pub local: LocalMedia,
+}
+
+/// What to do when everybody else has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenEmpty {
+    /// Stay in the room: others may come.
+    Wait,
+    /// End the call.
+    End,
+}
+
+/// Whether the call has begun or is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stage {
+    Idle,
+    Running,
+    Ended(EndReason),
+}
+
+/// All state of one call.
+#[derive(Clone, Debug)]
+pub struct CallMachine {
+    participant: ParticipantId,
+    name: String,
+    on_empty: WhenEmpty,
+    stage: Stage,
+    local: LocalMedia,
+    /// Counts changes of `local`.
+    media_revision: u32,
+    signaling: Signaling,
+    room: Room,
+    peers: BTreeMap<PeerKey, Peer>,
+    /// Those who hung up, oldest first.
+    departed: VecDeque<ParticipantId>,
+    last_peer: u32,
+    last_attempt: u32,
+    /// Added to an attempt to give its number on the wire, so that another call's numbers are not ours.
+    number_base: u32,
+    connected_since: Option<Time>,
+    random: Random,
+    actions: VecDeque<Action>,
+    deadlines: Deadlines,
+    milestones: Vec<Milestone>,
+    dropped: Dropped,
+}
+
+impl CallMachine {
+    /// A call that has not begun.
+    pub fn new(config: CallConfig) -> Self {
+        let mut random = Random::from_bytes(config.participant.0);
+        // Leaves two thousand million numbers to count up.
+        let number_base = (random.next() as u32) >> 1;
+        Self {
+            participant: config.participant,
+            name: clean_name(&config.name),
+            on_empty: config.on_empty,
+            stage: Stage::Idle,
+            local: config.local,
+            media_revision: 1,
+            signaling: Signaling::default(),
+            room: Room::default(),
+            peers: BTreeMap::new(),
+            departed: VecDeque::new(),
+            last_peer: 0,
+            last_attempt: 0,
+            number_base,
+            connected_since: None,
+            random,
+            actions: VecDeque::new(),
+            deadlines: Deadlines::default(),
+            milestones: Vec::new(),
+            dropped: Dropped::default(),
+        }
+    }
+
+    /// Takes in one thing that happened. Nothing is too late, too early or too strange to be handed in.
+    pub fn handle(&mut self, input: Input, now: Time) {
+        match &self.stage {
+            Stage::Ended(_) => return,
+            Stage::Idle => self.handle_idle(input, now),
+            Stage::Running => self.handle_running(input, now),
+        }
+        self.review_peers(now);
+    }
+
+    /// The next thing to do. Drain it after every `handle` and `handle_deadlines`.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`Self::handle_deadlines`] next.
+    pub fn poll_deadline(&self) -> Option<Time> {
+        self.deadlines.next()
+    }
+
+    /// Does what is due. Harmless when nothing is.
+    pub fn handle_deadlines(&mut self, now: Time) {
+        while let Some(deadline) = self.deadlines.take_due(now) {
+            self.on_deadline(deadline, now);
+            self.review_peers(now);
+        }
+    }
+
+    /// The call as it stands.
+    pub fn snapshot(&self) -> CallSnapshot {
+        CallSnapshot {
+            phase: self.phase(),
+            signaling: self.signaling.state(),
+            local: self.local,
+            participants: self.peers.iter().map(|(&key, peer)| peer.snapshot(key)).collect(),
+            connected_since: self.connected_since,
+        }
+    }
+
+    /// What has happened since the last time this was asked, oldest first.
+    pub fn timeline(&mut self) -> std::vec::IntoIter<Milestone> {
+        std::mem::take(&mut self.milestones).into_iter()
+    }
+
+    /// What came in and was not used, since the call began.
+    pub fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+
+    fn phase(&self) -> CallPhase {
+        match &self.stage {
+            Stage::Idle => return CallPhase::Idle,
+            Stage::Ended(reason) => return CallPhase::Ended(reason.clone()),
+            Stage::Running if !self.signaling.ever_joined() => return CallPhase::Joining,
+            Stage::Running => {}
+        }
+        let is_back_wanted = |peer: &Peer| peer.lost_at.is_some();
+        if self.peers.values().any(|peer| peer.link.is_connected()) {
+            CallPhase::Active
+        } else if self.peers.values().any(is_back_wanted) {
+            CallPhase::Reconnecting
+        } else if self.peers.is_empty() {
+            CallPhase::Waiting
+        } else {
+            CallPhase::Connecting
+        }
+    }
+
+    fn handle_idle(&mut self, input: Input, now: Time) {
+        match input {
+            Input::Local(LocalIntent::Join { room }) => {
+                self.stage = Stage::Running;
+                self.act(Action::ApplyLocalMedia(self.local));
+                self.open_signaling(room, now);
+            }
+            Input::Local(LocalIntent::Leave) => self.finish(EndReason::HungUp, now),
+            Input::Local(LocalIntent::Microphone(switch)) => self.local.microphone = switch,
+            Input::Local(LocalIntent::Camera(switch)) => self.local.camera = switch,
+            Input::Local(LocalIntent::Screen(switch)) => self.local.screen = switch,
+            Input::Local(LocalIntent::RestartIce | LocalIntent::SendTimings { .. }) | Input::NetworkChanged => {}
+            Input::Signaling(_) | Input::Peer { .. } => self.dropped.stale += 1,
+        }
+    }
+
+    fn handle_running(&mut self, input: Input, now: Time) {
+        match input {
+            Input::Local(intent) => self.handle_intent(intent, now),
+            Input::Signaling(event) => self.on_signaling(event, now),
+            Input::Peer { peer, attempt, event } => self.on_peer_input(peer, attempt, event, now),
+            Input::NetworkChanged => {
+                self.reopen_signaling(now);
+                self.restart_ice(now);
+            }
+        }
+    }
+
+    fn handle_intent(&mut self, intent: LocalIntent, now: Time) {
+        match intent {
+            LocalIntent::Join { .. } => {}
+            LocalIntent::Leave => self.finish(EndReason::HungUp, now),
+            LocalIntent::Microphone(switch) => self.change_media(|media| &mut media.microphone, switch),
+            LocalIntent::Camera(switch) => self.change_media(|media| &mut media.camera, switch),
+            LocalIntent::Screen(switch) => self.change_media(|media| &mut media.screen, switch),
+            LocalIntent::RestartIce => self.restart_ice(now),
+            LocalIntent::SendTimings {
+                source,
+                capture_ms,
+                encode_ms,
+            } => {
+                let timings = SendTimings {
+                    source,
+                    capture_ms,
+                    encode_ms,
+                };
+                self.send_timings(timings);
+            }
+        }
+    }
+
+    fn change_media(&mut self, of: impl Fn(&mut LocalMedia) -> &mut Switch, switch: Switch) {
+        if std::mem::replace(of(&mut self.local), switch) == switch {
+            return;
+        }
+        self.media_revision += 1;
+        self.act(Action::ApplyLocalMedia(self.local));
+        for key in self.peer_keys() {
+            self.send_media(key);
+        }
+    }
+
+    fn on_deadline(&mut self, deadline: Deadline, now: Time) {
+        match deadline {
+            Deadline::SignalingRetry => self.connect_signaling(now),
+            Deadline::SignalingStep => self.on_signaling_too_slow(now),
+            Deadline::JoinLimit => self.on_join_limit(now),
+            Deadline::Greeting(slot) => self.on_greeting_unanswered(slot, now),
+            Deadline::SetUp(key) => self.on_set_up_too_slow(key, now),
+            Deadline::OfferTurn(key) => self.on_offer_turn(key),
+            Deadline::Absence(key) => self.remove_peer(key, Departure::Lost, now),
+            Deadline::TryAgain(key) => self.try_again(key, now),
+        }
+    }
+
+    fn peer_keys(&self) -> Vec<PeerKey> {
+        self.peers.keys().copied().collect()
+    }
+
+    fn is_anybody_connected(&self) -> bool {
+        self.peers.values().any(|peer| peer.link.is_connected())
+    }
+
+    fn is_anybody_greeted(&self) -> bool {
+        self.peers.values().any(|peer| peer.participant.is_some())
+    }
+
+    /// Takes a participant out of the call, and ends it when that was the last one and nobody else is wanted.
+    fn remove_peer(&mut self, key: PeerKey, why: Departure, now: Time) {
+        self.close_connection(key);
+        let Some(peer) = self.peers.remove(&key) else { return };
+        self.act(Action::ForgetPeer { peer: key });
+        if let Some(slot) = peer.slot {
+            self.room.vacate(slot);
+        }
+        self.deadlines.clear(Deadline::Absence(key));
+        self.deadlines.clear(Deadline::TryAgain(key));
+        if why == Departure::HungUp
+            && let Some(participant) = peer.participant
+        {
+            self.departed.push_back(participant);
+            if self.departed.len() > DEPARTED_KEPT {
+                self.departed.pop_front();
+            }
+        }
+        self.note(now, Some(key), MilestoneKind::Left(why));
+        let was_somebody = peer.participant.is_some() && why != Departure::KnownAlready;
+        if was_somebody && !self.is_anybody_greeted() && self.on_empty == WhenEmpty::End {
+            self.finish(EndReason::EveryoneLeft, now);
+        }
+    }
+
+    /// Ends the call, whatever state it is in. Nothing follows.
+    fn finish(&mut self, reason: EndReason, now: Time) {
+        for key in self.peer_keys() {
+            self.send_on_control(key, &PeerMessage::Bye);
+        }
+        self.close_signaling();
+        for key in self.peer_keys() {
+            self.close_connection(key);
+        }
+        self.deadlines = Deadlines::default();
+        self.peers.clear();
+        self.room = Room::default();
+        self.note(now, None, MilestoneKind::Ended(reason.clone()));
+        self.act(Action::Finished(reason.clone()));
+        self.stage = Stage::Ended(reason);
+    }
+
+    /// Asks for something. After the end nothing is asked for.
+    fn act(&mut self, action: Action) {
+        if !self.is_over() {
+            self.actions.push_back(action);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Ended(_))
+    }
+
+    fn note(&mut self, at: Time, peer: Option<PeerKey>, kind: MilestoneKind) {
+        tracing::debug!(?peer, %kind, "call");
+        if self.milestones.len() < MILESTONES_KEPT {
+            self.milestones.push(Milestone { at, peer, kind });
+        } else {
+            self.dropped.overflow += 1;
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What the statistics of a call are made of: when what happened, and what was dropped.
+
+use std::fmt;
+
+use crate::action::EndReason;
+use crate::input::PeerKey;
+use crate::time::Time;
+
+/// Milestones waiting to be drained; further ones are dropped and counted.
+pub(crate) const MILESTONES_KEPT: usize = 1_024;
+
+/// Something worth a line in the report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Milestone {
+    /// When.
+    pub at: Time,
+    /// Whose; none for what concerns the call as a whole.
+    pub peer: Option<PeerKey>,
+    /// What.
+    pub kind: MilestoneKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MilestoneKind {
+    /// In the room, for the first time or again.
+    JoinedRoom,
+    /// The connection to the server is gone.
+    ServerLost,
+    /// The participant said who they are.
+    Greeted,
+    /// Up for the first time.
+    Connected,
+    /// Silent, failed, or being rebuilt by the participant.
+    Reconnecting,
+    /// Up again.
+    Reconnected,
+    /// A connection did not come up and was replaced by a new one.
+    Rebuilt,
+    /// Given up after all tries.
+    Unreachable,
+    /// Not part of the call any more.
+    Left(Departure),
+    /// The call is over.
+    Ended(EndReason),
+}
+
+/// Why a participant is not part of the call any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// They hung up.
+    HungUp,
+    /// Silent, and away from the server, for too long.
+    Lost,
+    /// Nobody ever answered in that slot.
+    NeverAnswered,
+    /// They turned out to be somebody we know already.
+    KnownAlready,
+}
+
+impl fmt::Display for MilestoneKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::JoinedRoom => "joined room",
+            Self::ServerLost => "server lost",
+            Self::Greeted => "greeted",
+            Self::Connected => "connected",
+            Self::Reconnecting => "reconnecting",
+            Self::Reconnected => "reconnected",
+            Self::Rebuilt => "connection rebuilt",
+            Self::Unreachable => "unreachable",
+            Self::Left(Departure::HungUp) => "left",
+            Self::Left(Departure::Lost) => "lost",
+            Self::Left(Departure::NeverAnswered) => "never answered",
+            Self::Left(Departure::KnownAlready) => "known already",
+            Self::Ended(reason) => return write!(f, "call ended: {reason}"),
+        })
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HungUp => f.write_str("hung up"),
+            Self::EveryoneLeft => f.write_str("everybody left"),
+            Self::ServerUnreachable(why) => write!(f, "server unreachable: {why}"),
+            Self::WrongServer(why) => write!(f, "wrong server: {why}"),
+            Self::Refused(why) => write!(f, "refused: {why}"),
+            Self::PeersUnreachable => f.write_str("nobody could be reached"),
+        }
+    }
+}
+
+/// What came in and was not used. Nothing of it is an error of ours; all of it is worth a look when a call fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Not a message we understand, or with fields out of bounds.
+    pub malformed: u64,
+    /// From a slot that is not in the room, or has not said who it is.
+    pub unknown_sender: u64,
+    /// A participant id that belongs to somebody else, or to us.
+    pub impostor: u64,
+    /// Belongs to a connection, offer or state that is over.
+    pub stale: u64,
+    /// Came twice.
+    pub duplicate: u64,
+    /// Did not fit a queue, a table or a message.
+    pub overflow: u64,
+}
