@@ -516,9 +516,10 @@ proptest! {
                 }
                 Step::Leave(connection) | Step::Drop(connection) => {
                     let connection = ConnectionId(connection);
-                    let outcome = match step {
-                        Step::Leave(_) => registry.leave(connection, now),
-                        _ => registry.dropped(connection, now),
+                    let outcome = if matches!(step, Step::Leave(_)) {
+                        registry.leave(connection, now)
+                    } else {
+                        registry.dropped(connection, now)
                     };
                     match model.here.remove(&connection) {
                         Some((room, _)) => model.check_notices(connection, room, &outcome.messages),
