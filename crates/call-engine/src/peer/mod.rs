@@ -2,6 +2,8 @@
 //!
 //! [`webrtc`] is the real one and the only place that names the webrtc crate; the in-memory one serves tests.
 
+pub mod webrtc;
+
 use std::sync::Arc;
 use std::time::Duration;
 

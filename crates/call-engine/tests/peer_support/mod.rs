@@ -1,0 +1,259 @@
+//! Two connected peers in one process, over real sockets on the loopback interface, and what they collect.
+
+// Every test file uses a part of this.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use call_core::{Attempt, IceMode, OfferAcceptance, PeerKey, TransportState};
+use call_engine::peer::webrtc::WebRtcConnector;
+use call_engine::peer::{PeerConfig, PeerConnector, PeerEvent, PeerEventFrom, PeerReceivers, PeerTransport};
+use call_media::frame::{EncodedFrame, SendTimings, StreamKind, VideoKind};
+use call_media::rtp::{PacketSink, RtpPacket};
+use tokio::sync::{Notify, mpsc};
+
+/// Ends a test that hangs; never part of what is asserted.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Keeps what arrives.
+#[derive(Default)]
+pub struct Collector {
+    packets: Mutex<Vec<RtpPacket>>,
+    arrived: Notify,
+}
+
+impl PacketSink for Collector {
+    fn push(&self, packet: RtpPacket) {
+        self.packets.lock().unwrap().push(packet);
+        self.arrived.notify_waiters();
+    }
+}
+
+impl Collector {
+    pub fn packets(&self) -> Vec<RtpPacket> {
+        self.packets.lock().unwrap().clone()
+    }
+
+    /// Waits until this many packets have come.
+    pub async fn wait_for(&self, count: usize) -> Vec<RtpPacket> {
+        let wait = async {
+            loop {
+                let arrived = self.arrived.notified();
+                let packets = self.packets();
+                if packets.len() >= count {
+                    return packets;
+                }
+                arrived.await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait)
+            .await
+            .unwrap_or_else(|_| panic!("{} packets came instead of {count}", self.packets().len()))
+    }
+}
+
+/// Remembers calls of a callback.
+#[derive(Default)]
+pub struct Calls<T> {
+    seen: Mutex<Vec<T>>,
+    called: Notify,
+}
+
+impl<T: Clone> Calls<T> {
+    pub fn note(&self, value: T) {
+        self.seen.lock().unwrap().push(value);
+        self.called.notify_waiters();
+    }
+
+    pub fn all(&self) -> Vec<T> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    pub fn clear(&self) {
+        self.seen.lock().unwrap().clear();
+    }
+
+    pub async fn wait_for(&self, wanted: impl Fn(&T) -> bool) -> T {
+        let wait = async {
+            loop {
+                let called = self.called.notified();
+                if let Some(found) = self.all().into_iter().find(&wanted) {
+                    return found;
+                }
+                called.await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait)
+            .await
+            .expect("the callback was called")
+    }
+}
+
+/// One end.
+pub struct Peer {
+    pub transport: Arc<dyn PeerTransport>,
+    pub audio: Arc<Collector>,
+    pub camera: Arc<Collector>,
+    pub screen: Arc<Collector>,
+    pub key_frame_requests: Arc<Calls<VideoKind>>,
+    pub target_bitrates: Arc<Calls<u32>>,
+    /// Everything but candidates, which go to the other end.
+    pub events: Arc<Calls<PeerEvent>>,
+    incoming: Mutex<Option<mpsc::Receiver<PeerEventFrom>>>,
+}
+
+/// Sees local candidates on their way to the other end; may change or swallow them.
+pub type CandidateFilter = fn(call_core::IceCandidate) -> Option<call_core::IceCandidate>;
+
+impl Peer {
+    pub async fn new(key: u32) -> Self {
+        let (events, incoming) = mpsc::channel(256);
+        let (audio, camera, screen) = (
+            Arc::<Collector>::default(),
+            Arc::<Collector>::default(),
+            Arc::<Collector>::default(),
+        );
+        let key_frame_requests = Arc::new(Calls {
+            seen: Mutex::default(),
+            called: Notify::new(),
+        });
+        let target_bitrates = Arc::new(Calls {
+            seen: Mutex::default(),
+            called: Notify::new(),
+        });
+        let (requests, targets) = (Arc::clone(&key_frame_requests), Arc::clone(&target_bitrates));
+        let config = PeerConfig {
+            peer: PeerKey(key),
+            attempt: Attempt(1),
+            receivers: PeerReceivers {
+                audio: audio.clone(),
+                camera: camera.clone(),
+                screen: screen.clone(),
+            },
+            on_key_frame_request: Arc::new(move |kind| requests.note(kind)),
+            on_target_bitrate: Arc::new(move |bps| targets.note(bps)),
+            events,
+            ice_servers: Vec::new(),
+            relay_only: false,
+            loopback: true,
+            max_bitrate_bps: 6_000_000,
+        };
+        Self {
+            transport: WebRtcConnector::new().connect(config).await.expect("a connection"),
+            audio,
+            camera,
+            screen,
+            key_frame_requests,
+            target_bitrates,
+            events: Arc::new(Calls {
+                seen: Mutex::default(),
+                called: Notify::new(),
+            }),
+            incoming: Mutex::new(Some(incoming)),
+        }
+    }
+
+    /// Carries this end's candidates to the other and its events into `events`, until the connection is gone.
+    pub fn carry_to(&self, other: &Self, filter: CandidateFilter) {
+        let mut incoming = self.incoming.lock().unwrap().take().expect("carried once");
+        let (there, events) = (Arc::clone(&other.transport), Arc::clone(&self.events));
+        tokio::spawn(async move {
+            while let Some(from) = incoming.recv().await {
+                match from.event {
+                    PeerEvent::LocalCandidate(candidate) => {
+                        if let Some(candidate) = filter(candidate) {
+                            // One from before a restart may be refused.
+                            there.add_candidate(candidate).await.ok();
+                        }
+                    }
+                    event => events.note(event),
+                }
+            }
+        });
+    }
+
+    pub async fn wait_for_state(&self, state: TransportState) {
+        self.events
+            .wait_for(|event| matches!(event, PeerEvent::Transport(seen) if *seen == state))
+            .await;
+    }
+
+    pub async fn wait_for_control_opened(&self) {
+        self.events
+            .wait_for(|event| matches!(event, PeerEvent::ControlOpened))
+            .await;
+    }
+
+    pub async fn wait_for_control(&self, wanted: &[u8]) {
+        self.events
+            .wait_for(|event| matches!(event, PeerEvent::Control(message) if message[..] == *wanted))
+            .await;
+    }
+
+    pub fn collector(&self, kind: StreamKind) -> &Collector {
+        match kind {
+            StreamKind::Audio => &self.audio,
+            StreamKind::Video(VideoKind::Camera) => &self.camera,
+            StreamKind::Video(VideoKind::Screen) => &self.screen,
+        }
+    }
+}
+
+pub fn pass_all(candidate: call_core::IceCandidate) -> Option<call_core::IceCandidate> {
+    Some(candidate)
+}
+
+/// Offer, answer; the first offers.
+pub async fn negotiate(offerer: &Peer, answerer: &Peer, ice: IceMode) {
+    let offer = offerer.transport.create_offer(ice).await.expect("an offer");
+    let answer = answerer
+        .transport
+        .accept_offer(offer, OfferAcceptance::Plain)
+        .await
+        .expect("an answer");
+    offerer
+        .transport
+        .accept_answer(answer)
+        .await
+        .expect("the answer is taken");
+}
+
+/// Two ends that reached each other, media and control.
+pub async fn connected_pair() -> (Peer, Peer) {
+    let (a, b) = (Peer::new(1).await, Peer::new(2).await);
+    let offer = a.transport.create_offer(IceMode::Keep).await.expect("an offer");
+    let answer = b
+        .transport
+        .accept_offer(offer, OfferAcceptance::Plain)
+        .await
+        .expect("an answer");
+    a.transport.accept_answer(answer).await.expect("the answer is taken");
+    a.carry_to(&b, pass_all);
+    b.carry_to(&a, pass_all);
+    for peer in [&a, &b] {
+        peer.wait_for_state(TransportState::Connected).await;
+        peer.wait_for_control_opened().await;
+    }
+    (a, b)
+}
+
+pub const CAMERA: StreamKind = StreamKind::Video(VideoKind::Camera);
+pub const SCREEN: StreamKind = StreamKind::Video(VideoKind::Screen);
+
+/// A frame of `packets` payloads of `bytes`, each filled with its index.
+pub fn frame(kind: StreamKind, rtp_timestamp: u32, packets: u8, bytes: usize) -> EncodedFrame {
+    EncodedFrame {
+        kind,
+        payloads: (0..packets).map(|index| Bytes::from(vec![index; bytes])).collect(),
+        rtp_timestamp,
+        captured_at: Instant::now(),
+        key_frame: true,
+        audio_level: matches!(kind, StreamKind::Audio).then_some(30),
+        timings: SendTimings {
+            capture: Duration::ZERO,
+            encode: Duration::ZERO,
+        },
+    }
+}
