@@ -118,17 +118,60 @@ pub(super) fn probe(found: &Found, _claim: &Claim) -> Result<Probe, DeviceError>
     }
     let any = RequestedFormat::with_formats(RequestedFormatType::None, &FORMATS);
     let formats = guarded(|| nokhwa::Camera::new(found.index.clone(), any)?.compatible_camera_formats());
-    let modes = match formats {
-        Ok(formats) => by_preference(formats.into_iter().filter_map(mode_of).collect()),
-        Err(NokhwaError::GetPropertyError { property, .. }) if property == "FrameFormat" => {
-            return Ok(Probe::NotACamera);
-        }
-        // It has formats, but none of a whole rate, or none we know.
-        Err(NokhwaError::GetPropertyError { property, .. }) if property == "CameraFormat" => Vec::new(),
-        Err(error) => return Err(device_error(&error)),
+    let probed = match formats {
+        Ok(formats) => Probe::Camera(by_preference(formats.into_iter().filter_map(mode_of).collect())),
+        Err(error) => match failed_property(&error) {
+            Some("FrameFormat") => Probe::NotACamera,
+            // nokhwa has found no mode it understands.
+            Some("CameraFormat") => probe_by_guessing(found),
+            Some(_) | None => return Err(device_error(&error)),
+        },
     };
-    known().probed.push((found.clone(), modes.clone()));
-    Ok(Probe::Camera(modes))
+    if let Probe::Camera(modes) = &probed
+        && !modes.is_empty()
+    {
+        known().probed.push((found.clone(), modes.clone()));
+    }
+    Ok(probed)
+}
+
+/// The property that nokhwa could not read, by its own name.
+fn failed_property(error: &NokhwaError) -> Option<&str> {
+    match error {
+        NokhwaError::GetPropertyError { property, .. } => Some(property),
+        _ => None,
+    }
+}
+
+/// Tries common modes on a device of which nokhwa understands none: a metadata node has no format at all, an infrared
+/// camera none we know, a camera with continuous sizes takes what it is given, and one of fractional rates alone is
+/// a camera without modes.
+fn probe_by_guessing(found: &Found) -> Probe {
+    for (width, height) in [(1_280, 720), (640, 480)] {
+        for format in [PixelFormat::Mjpeg, PixelFormat::Yuyv] {
+            let fps = 30;
+            let mode = Mode {
+                width,
+                height,
+                fps,
+                format,
+            };
+            match guarded(|| nokhwa::Camera::new(found.index.clone(), exactly(mode))) {
+                Ok(_) => return Probe::Camera(vec![mode]),
+                Err(error) => match failed_property(&error) {
+                    Some("parameters" | "FrameFormat") => return Probe::NotACamera,
+                    Some(_) | None => {}
+                },
+            }
+        }
+    }
+    Probe::Camera(Vec::new())
+}
+
+fn exactly(mode: Mode) -> RequestedFormat<'static> {
+    let resolution = Resolution::new(mode.width, mode.height);
+    let format = CameraFormat::new(resolution, frame_format(mode.format), mode.fps);
+    RequestedFormat::with_formats(RequestedFormatType::Exact(format), &FORMATS)
 }
 
 /// The modes of a camera that was probed before, without touching it.
@@ -147,11 +190,8 @@ pub(super) struct Opened {
 
 /// Opens the device in exactly this mode. Frames begin to flow with the first [`Opened::frame`].
 pub(super) fn open(found: &Found, mode: Mode, _claim: &Claim) -> Result<Opened, DeviceError> {
-    let resolution = Resolution::new(mode.width, mode.height);
-    let wanted = CameraFormat::new(resolution, frame_format(mode.format), mode.fps);
-    let request = RequestedFormat::with_formats(RequestedFormatType::Exact(wanted), &FORMATS);
     let camera = guarded(|| {
-        let mut camera = nokhwa::Camera::new(found.index.clone(), request)?;
+        let mut camera = nokhwa::Camera::new(found.index.clone(), exactly(mode))?;
         camera.open_stream()?;
         Ok(camera)
     });
