@@ -1,0 +1,202 @@
+//! The window: joins engine, screens and egui. Runs on the main thread until the window is closed.
+
+use std::sync::Arc;
+
+use call_engine::{CameraSpec, EngineHandle, MicrophoneSpec, SpeakerSpec};
+use egui::{ThemePreference, Ui, ViewportBuilder, ViewportCommand};
+
+use crate::command_handling::{self, Desk, Effect};
+use crate::engine_door::EngineDoor;
+use crate::i18n::{I18n, Language};
+use crate::picture_inbox::PictureInbox;
+use crate::repaint::Painting;
+use crate::settings::{SettingsFile, ThemeChoice};
+use crate::ui;
+use crate::ui::pictures::{NoPictures, Pictures};
+use crate::ui::theme::tokens::size;
+use crate::ui::theme::{icons, style};
+use crate::ui::ui_command::UiCommand;
+use crate::video_texture::VideoTextures;
+use crate::view_state::{CallPurpose, ChosenDevices, ViewState};
+
+/// What the window is opened with. Engine and window have to be told the same devices and name.
+#[derive(Clone, Debug)]
+pub struct WindowOptions {
+    /// Go straight to the lobby of this call.
+    pub join_link: Option<String>,
+    /// What is remembered.
+    pub settings: SettingsFile,
+    /// Our name.
+    pub name: String,
+    /// The camera the engine was started with.
+    pub camera: CameraSpec,
+    /// The microphone the engine was started with.
+    pub microphone: MicrophoneSpec,
+    /// The speaker the engine was started with.
+    pub speaker: SpeakerSpec,
+}
+
+/// Opens the window and returns when it is closed; by then the engine is shut down.
+///
+/// # Errors
+/// When there is no display or no OpenGL.
+pub fn run_window(engine: EngineHandle, options: WindowOptions) -> Result<(), eframe::Error> {
+    run_with(Box::new(engine), options)
+}
+
+/// Like [`run_window`], with anything that behaves like an engine.
+///
+/// # Errors
+/// When there is no display or no OpenGL.
+pub fn run_with(engine: Box<dyn EngineDoor>, options: WindowOptions) -> Result<(), eframe::Error> {
+    let viewport = ViewportBuilder::default()
+        .with_title("Visavis")
+        .with_app_id("visavis")
+        .with_inner_size(size::WINDOW)
+        .with_min_inner_size(size::WINDOW_MIN)
+        .with_icon(Arc::new(icons::application_icon()));
+    let native = eframe::NativeOptions {
+        viewport,
+        // Noise on every pixel against banding: we have no gradients, and it costs on a software renderer.
+        dithering: false,
+        ..Default::default()
+    };
+    eframe::run_native(
+        "visavis",
+        native,
+        Box::new(|creation| Ok(Box::new(App::new(creation, engine, options)))),
+    )
+}
+
+struct App {
+    engine: Box<dyn EngineDoor>,
+    view: ViewState,
+    settings: SettingsFile,
+    i18n: I18n,
+    inbox: PictureInbox,
+    textures: Option<VideoTextures>,
+}
+
+impl App {
+    fn new(creation: &eframe::CreationContext<'_>, engine: Box<dyn EngineDoor>, options: WindowOptions) -> Self {
+        let ctx = &creation.egui_ctx;
+        style::install(ctx);
+        ctx.set_theme(preference(options.settings.settings.theme));
+        let textures = creation.gl.as_ref().map(|gl| VideoTextures::new(gl));
+        let painting = textures.as_ref().map_or(Painting::Software, VideoTextures::painting);
+        let inbox = PictureInbox::new(engine.as_ref(), painting, ctx.clone());
+        let waker = inbox.clone();
+        engine.set_waker(Box::new(move || waker.wake()));
+        let devices = ChosenDevices {
+            camera: options.camera,
+            microphone: options.microphone,
+            speaker: options.speaker,
+        };
+        let mut view = ViewState::new(options.name, devices);
+        view.language = options.settings.settings.language;
+        view.theme = options.settings.settings.theme;
+        let mut app = Self {
+            i18n: words(view.language),
+            engine,
+            view,
+            settings: options.settings,
+            inbox,
+            textures,
+        };
+        if let Some(link) = options.join_link {
+            app.open_lobby(link);
+        }
+        app
+    }
+
+    fn open_lobby(&mut self, link: String) {
+        self.view.link.clone_from(&link);
+        let snapshot = self.engine.snapshot();
+        let mut desk = Desk {
+            engine: self.engine.as_ref(),
+            snapshot: &snapshot,
+            view: &mut self.view,
+            settings: &mut self.settings.settings,
+            i18n: &self.i18n,
+            now_s: 0.0,
+        };
+        command_handling::go_to_lobby(&mut desk, CallPurpose::Join { link });
+    }
+
+    fn perform(&mut self, command: UiCommand, ctx: &egui::Context) {
+        let snapshot = self.engine.snapshot();
+        let mut desk = Desk {
+            engine: self.engine.as_ref(),
+            snapshot: &snapshot,
+            view: &mut self.view,
+            settings: &mut self.settings.settings,
+            i18n: &self.i18n,
+            now_s: ctx.time(),
+        };
+        for effect in command_handling::handle(command, &mut desk) {
+            match effect {
+                Effect::CopyText(text) => ctx.copy_text(text),
+                Effect::SaveSettings => self.save_settings(),
+                Effect::Language(language) => self.i18n = words(language),
+                Effect::Theme(theme) => ctx.set_theme(preference(theme)),
+                Effect::Quit => ctx.send_viewport_cmd(ViewportCommand::Close),
+            }
+        }
+        // What a command changed is to be seen at once.
+        ctx.request_repaint();
+    }
+
+    fn save_settings(&self) {
+        if let Err(error) = self.settings.save() {
+            tracing::warn!(%error, "settings are not remembered");
+        }
+    }
+}
+
+impl eframe::App for App {
+    fn ui(&mut self, ui: &mut Ui, frame: &mut eframe::Frame) {
+        while let Some(event) = self.engine.next_event() {
+            command_handling::take_event(&event, &mut self.view, &self.i18n);
+        }
+        let snapshot = self.engine.snapshot();
+        let gone = self.inbox.follow(&snapshot, self.engine.as_ref());
+        let fresh = self.inbox.take();
+        let pictures: &dyn Pictures = match &mut self.textures {
+            Some(textures) => {
+                textures.forget(&gone);
+                for (id, picture) in fresh {
+                    textures.upload(frame, id, &picture);
+                }
+                textures
+            }
+            None => &NoPictures,
+        };
+        let commands = ui::show(ui, &snapshot, &mut self.view, &self.i18n, pictures);
+        for command in commands {
+            self.perform(command, ui.ctx());
+        }
+    }
+
+    fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
+        visuals.panel_fill.to_normalized_gamma_f32()
+    }
+
+    fn on_exit(&mut self, gl: Option<&eframe::glow::Context>) {
+        self.engine.shutdown();
+        if let (Some(textures), Some(gl)) = (&mut self.textures, gl) {
+            textures.delete(gl);
+        }
+    }
+}
+
+fn words(language: Option<Language>) -> I18n {
+    I18n::new(language.unwrap_or_else(Language::of_system))
+}
+
+fn preference(theme: ThemeChoice) -> ThemePreference {
+    match theme {
+        ThemeChoice::System => ThemePreference::System,
+        ThemeChoice::Light => ThemePreference::Light,
+        ThemeChoice::Dark => ThemePreference::Dark,
+    }
+}

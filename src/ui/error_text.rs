@@ -1,0 +1,162 @@
+//! Every kind of trouble as one sentence that says what happened and what to do.
+
+use call_engine::{DeviceProblem, DeviceStatus, EndReason, Event};
+
+use crate::i18n::I18n;
+
+/// Which device a sentence is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// The camera.
+    Camera,
+    /// The microphone.
+    Microphone,
+    /// The speaker.
+    Speaker,
+}
+
+/// Why a call is over: what happened, and more about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndText {
+    /// What happened, in a few words.
+    pub title: String,
+    /// More about it, and what to do.
+    pub text: String,
+}
+
+/// What to say about the end of a call.
+#[must_use]
+pub fn end(reason: &EndReason, i18n: &I18n) -> EndText {
+    let plain = |title, text| EndText {
+        title: i18n.text(title),
+        text: i18n.text(text),
+    };
+    match reason {
+        EndReason::HungUp => plain("ended-hung-up", "ended-hung-up-text"),
+        EndReason::EveryoneLeft => plain("ended-everyone-left", "ended-everyone-left-text"),
+        EndReason::ServerUnreachable(_) => plain("ended-unreachable", "ended-unreachable-text"),
+        EndReason::WrongServer(_) => plain("ended-wrong-server", "ended-wrong-server-text"),
+        EndReason::Refused(words) => EndText {
+            title: i18n.text("ended-refused"),
+            text: i18n.text_with("ended-refused-text", &[("words", &sentence(words))]),
+        },
+        EndReason::PeersUnreachable => plain("ended-peers", "ended-peers-text"),
+    }
+}
+
+/// Whether an end is something that went wrong.
+#[must_use]
+pub fn is_failure(reason: &EndReason) -> bool {
+    match reason {
+        EndReason::HungUp | EndReason::EveryoneLeft => false,
+        EndReason::ServerUnreachable(_)
+        | EndReason::WrongServer(_)
+        | EndReason::Refused(_)
+        | EndReason::PeersUnreachable => true,
+    }
+}
+
+/// What to say about a piece of news. `None` for news that is no trouble.
+#[must_use]
+pub fn event(event: &Event, i18n: &I18n) -> Option<String> {
+    match event {
+        Event::LinkReady(_) => None,
+        Event::BadLink(_) => Some(i18n.text("notice-bad-link")),
+        Event::ServerFailed(words) => Some(i18n.text_with("notice-server-failed", &[("words", &sentence(words))])),
+        Event::WriteFailed(words) => Some(i18n.text_with("notice-write-failed", &[("words", &sentence(words))])),
+    }
+}
+
+/// The key of what to say about a device in trouble.
+#[must_use]
+pub fn device_problem(kind: DeviceKind, problem: DeviceProblem) -> &'static str {
+    use DeviceKind::{Camera, Microphone, Speaker};
+    match (kind, problem) {
+        (Camera, DeviceProblem::Missing) => "problem-camera-missing",
+        (Camera, DeviceProblem::Busy) => "problem-camera-busy",
+        (Camera, DeviceProblem::Forbidden) => "problem-camera-forbidden",
+        (Camera, DeviceProblem::Unplugged) => "problem-camera-unplugged",
+        (Camera, DeviceProblem::Stalled) => "problem-camera-stalled",
+        (Camera, DeviceProblem::Unusable) => "problem-camera-unusable",
+        (Camera, DeviceProblem::BadFile) => "problem-camera-bad-file",
+        (Microphone, DeviceProblem::Missing) => "problem-microphone-missing",
+        (Microphone, DeviceProblem::Busy) => "problem-microphone-busy",
+        (Microphone, DeviceProblem::Forbidden) => "problem-microphone-forbidden",
+        (Microphone, DeviceProblem::Unplugged) => "problem-microphone-unplugged",
+        (Microphone, DeviceProblem::Stalled) => "problem-microphone-stalled",
+        (Microphone, DeviceProblem::Unusable) => "problem-microphone-unusable",
+        (Microphone, DeviceProblem::BadFile) => "problem-microphone-bad-file",
+        (Speaker, DeviceProblem::Missing) => "problem-speaker-missing",
+        (Speaker, DeviceProblem::Busy) => "problem-speaker-busy",
+        (Speaker, DeviceProblem::Forbidden) => "problem-speaker-forbidden",
+        (Speaker, DeviceProblem::Unplugged) => "problem-speaker-unplugged",
+        (Speaker, DeviceProblem::Stalled) => "problem-speaker-stalled",
+        (Speaker, DeviceProblem::Unusable) => "problem-speaker-unusable",
+        (Speaker, DeviceProblem::BadFile) => "problem-speaker-bad-file",
+    }
+}
+
+/// How a device is doing, in plain words.
+#[must_use]
+pub fn device_status(kind: DeviceKind, status: &DeviceStatus, i18n: &I18n) -> String {
+    match status {
+        DeviceStatus::Off => i18n.text("device-off"),
+        DeviceStatus::Starting => i18n.text("device-starting"),
+        DeviceStatus::Running { mode: Some(mode), .. } => {
+            i18n.text_with("device-works-mode", &[("mode", &camera_mode(mode, i18n))])
+        }
+        DeviceStatus::Running { mode: None, .. } => i18n.text("device-works"),
+        DeviceStatus::Failed(error) => i18n.text(device_problem(kind, error.problem)),
+    }
+}
+
+/// `1280x720@30` in words; anything else as it is.
+fn camera_mode(mode: &str, i18n: &I18n) -> String {
+    let parts = || {
+        let (size, fps) = mode.split_once('@')?;
+        let (width, height) = size.split_once('x')?;
+        Some([("width", width), ("height", height), ("fps", fps)])
+    };
+    parts().map_or_else(|| mode.to_owned(), |parts| i18n.text_with("camera-mode", &parts))
+}
+
+/// Words of the system or the server as a sentence: trimmed, bounded, with a full stop.
+fn sentence(words: &str) -> String {
+    const MAX_CHARS: usize = 240;
+    let mut text: String = words.trim().chars().take(MAX_CHARS).collect();
+    if !text.ends_with(['.', '!', '?', '…']) {
+        text.push('.');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::i18n::Language;
+
+    #[test]
+    fn a_refusal_carries_the_servers_words_as_a_sentence() {
+        let i18n = I18n::new(Language::English);
+        let text = end(&EndReason::Refused("the room is full".into()), &i18n).text;
+        assert!(text.contains("the room is full. "), "{text}");
+    }
+
+    #[test]
+    fn a_camera_mode_is_told_in_words() {
+        let i18n = I18n::new(Language::English);
+        let running = |mode: &str| DeviceStatus::Running {
+            name: "Cam".into(),
+            mode: Some(mode.into()),
+        };
+        let text = device_status(DeviceKind::Camera, &running("1280x720@30"), &i18n);
+        assert_eq!(text, "Works: 1280 × 720, 30 pictures a second");
+        assert_eq!(device_status(DeviceKind::Camera, &running("odd"), &i18n), "Works: odd");
+    }
+
+    #[test]
+    fn long_words_of_others_are_cut() {
+        let long = "x".repeat(10_000);
+        assert!(sentence(&long).len() < 300);
+    }
+}

@@ -1,0 +1,149 @@
+//! What the call screen says: the state of the connection and everything that is in the way, in words.
+
+use call_engine::{CallPhase, CallSnapshot, DeviceStatus, LinkState, ParticipantSnapshot, Route};
+use call_engine::{SignalingState, Switch};
+
+use crate::i18n::{I18n, clock};
+use crate::ui::Scene;
+use crate::ui::error_text::{DeviceKind, device_problem};
+use crate::ui::theme::tokens::motion;
+use crate::view_state::ViewState;
+
+/// What to call a participant.
+#[must_use]
+pub fn name<'a>(participant: &'a ParticipantSnapshot, guest: &'a str) -> &'a str {
+    let name = participant.name.trim();
+    if name.is_empty() { guest } else { name }
+}
+
+/// Who, how long, how: the line in the corner.
+#[must_use]
+pub fn summary(scene: &Scene<'_>, call: &CallSnapshot) -> String {
+    let i18n = scene.i18n;
+    let guest = i18n.text("call-nobody-name");
+    let mut parts = Vec::new();
+    if scene.snapshot.is_test_call {
+        parts.push(i18n.text("call-test"));
+    } else if let [only] = call.participants.as_slice() {
+        parts.push(name(only, &guest).to_owned());
+    }
+    if let Some(elapsed) = scene.snapshot.elapsed {
+        parts.push(clock(elapsed));
+    }
+    parts.push(state(scene, call));
+    parts.join("  ·  ")
+}
+
+/// The state of the connection.
+#[must_use]
+pub fn state(scene: &Scene<'_>, call: &CallSnapshot) -> String {
+    let i18n = scene.i18n;
+    match &call.phase {
+        CallPhase::Idle | CallPhase::Joining => i18n.text("call-joining"),
+        CallPhase::Waiting => i18n.text("call-waiting"),
+        CallPhase::Connecting => i18n.text("call-connecting"),
+        // A connection that was lost a moment ago is not mentioned yet; later the problem line tells.
+        CallPhase::Active | CallPhase::Reconnecting | CallPhase::Ended(_) => {
+            let is_relayed = scene
+                .snapshot
+                .participants
+                .iter()
+                .any(|them| them.route == Some(Route::Relayed));
+            i18n.text(if is_relayed {
+                "call-connected-relay"
+            } else {
+                "call-connected"
+            })
+        }
+    }
+}
+
+/// What is in the way, most important first, and when the next line is due, in seconds from now.
+pub struct Problems {
+    /// Sentences.
+    pub lines: Vec<String>,
+    /// When to look again even if nothing changes.
+    pub look_again_in_s: Option<f64>,
+}
+
+/// Collects what is in the way at `now_s` of egui's time.
+#[must_use]
+pub fn problems(scene: &Scene<'_>, view: &ViewState, call: &CallSnapshot, now_s: f64) -> Problems {
+    let i18n = scene.i18n;
+    let mut lines = Vec::new();
+    let mut look_again_in_s: Option<f64> = None;
+    let guest = i18n.text("call-nobody-name");
+    for them in &call.participants {
+        let Some(since_s) = view.lost_since_s.get(&them.peer) else {
+            continue;
+        };
+        let left_s = since_s + motion::RECONNECT_GRACE_S - now_s;
+        if left_s > 0.0 {
+            look_again_in_s = Some(look_again_in_s.map_or(left_s, |earlier| earlier.min(left_s)));
+        } else if call.participants.len() == 1 {
+            lines.push(i18n.text("call-reconnecting"));
+        } else {
+            lines.push(i18n.text_with("call-reconnecting-to", &[("name", name(them, &guest))]));
+        }
+    }
+    lines.extend(server_problem(call, i18n));
+    lines.extend(device_problems(scene, call));
+    Problems { lines, look_again_in_s }
+}
+
+fn server_problem(call: &CallSnapshot, i18n: &I18n) -> Option<String> {
+    match call.signaling {
+        SignalingState::Retrying { .. } => Some(match call.phase {
+            CallPhase::Idle | CallPhase::Joining | CallPhase::Waiting => i18n.text("call-server-retrying"),
+            CallPhase::Connecting | CallPhase::Active | CallPhase::Reconnecting | CallPhase::Ended(_) => {
+                i18n.text("call-server-away")
+            }
+        }),
+        SignalingState::Closed | SignalingState::Connecting | SignalingState::Joined => None,
+    }
+}
+
+fn device_problems(scene: &Scene<'_>, call: &CallSnapshot) -> Vec<String> {
+    let local = &scene.snapshot.local;
+    let devices = [
+        (
+            DeviceKind::Microphone,
+            &local.microphone,
+            call.local.microphone,
+            "call-microphone-failed",
+        ),
+        (
+            DeviceKind::Camera,
+            &local.camera,
+            call.local.camera,
+            "call-camera-failed",
+        ),
+        (DeviceKind::Speaker, &local.speaker, Switch::On, "call-speaker-failed"),
+    ];
+    let trouble = devices
+        .into_iter()
+        .filter_map(|(kind, status, switch, key)| match status {
+            DeviceStatus::Failed(error) if switch == Switch::On => {
+                let why = scene.i18n.text(device_problem(kind, error.problem));
+                Some(scene.i18n.text_with(key, &[("why", &why)]))
+            }
+            DeviceStatus::Failed(_) | DeviceStatus::Off | DeviceStatus::Starting | DeviceStatus::Running { .. } => None,
+        });
+    trouble.collect()
+}
+
+/// What stands in a participant's place instead of a picture.
+#[must_use]
+pub fn tile_note(them: &ParticipantSnapshot, i18n: &I18n) -> Option<String> {
+    let guest = i18n.text("call-nobody-name");
+    match them.link {
+        LinkState::Greeting | LinkState::Negotiating => {
+            Some(i18n.text_with("call-connecting-to", &[("name", name(them, &guest))]))
+        }
+        LinkState::Unreachable { .. } => Some(i18n.text_with("call-no-path-to", &[("name", name(them, &guest))])),
+        LinkState::Connected { .. } | LinkState::Reconnecting { .. } => match them.media.camera {
+            Switch::Off => Some(i18n.text("call-camera-off")),
+            Switch::On => None,
+        },
+    }
+}

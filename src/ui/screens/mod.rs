@@ -1,0 +1,7 @@
+//! One screen a file.
+
+pub mod call;
+pub mod call_words;
+pub mod ended;
+pub mod home;
+pub mod lobby;
