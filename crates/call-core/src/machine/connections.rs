@@ -466,7 +466,7 @@ impl CallMachine {
     pub(super) fn look_at_server_path(&mut self, key: PeerKey) {
         let is_joined = self.signaling.own_slot().is_some();
         if let Some(peer) = self.peers.get_mut(&key) {
-            let is_there = is_joined && peer.slot.is_some_and(|slot| self.room.is_present(slot));
+            let is_there = is_joined && peer.slot.is_some_and(|slot| self.room.is_reachable(slot));
             peer.server_path = if is_there { ServerPath::Open } else { ServerPath::Closed };
         }
     }

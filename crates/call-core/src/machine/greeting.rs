@@ -49,9 +49,15 @@ impl CallMachine {
 
     /// Sees to it that somebody greets if nobody has soon.
     pub(super) fn expect_greeting(&mut self, slot: Slot, now: Time) {
-        if !self.is_greeted(slot) {
-            self.deadlines.set(Deadline::Greeting(slot), now + GREETING_REPEAT);
-        }
+        let Some(member) = self.room.member_mut(slot) else {
+            return;
+        };
+        let patience = match member.presence {
+            Presence::Unanswered => GREETING_REPEAT,
+            Presence::Mute => GREETING_SELDOM,
+            Presence::Present | Presence::Away => return,
+        };
+        self.deadlines.set(Deadline::Greeting(slot), now + patience);
     }
 
     /// Without the server there is nobody to greet.
@@ -61,29 +67,18 @@ impl CallMachine {
     }
 
     pub(super) fn on_greeting_unanswered(&mut self, slot: Slot, now: Time) {
-        let is_greeted = self.is_greeted(slot);
-        let Some(member) = self.room.member_mut(slot).filter(|_| !is_greeted) else {
+        let is_stranger = !self.is_greeted(slot);
+        let Some(member) = self.room.member_mut(slot) else {
             return;
         };
-        let (presence, occupant, greetings) = (member.presence, member.occupant, member.greetings);
-        if greetings >= GREETINGS
-            && let Some(key) = occupant
-        {
+        if member.greetings >= GREETINGS {
+            member.presence = Presence::Mute;
+        }
+        // Most likely a slot the server keeps for somebody who is gone: not shown as a participant any longer.
+        if let Some(key) = member.occupant.filter(|_| is_stranger) {
             self.remove_peer(key, Departure::NeverAnswered, now);
         }
-        match presence {
-            Presence::Present => self.greet_first(slot, now),
-            // They come back with a greeting, or never.
-            Presence::Away => {
-                if let Some(member) = self.room.member_mut(slot) {
-                    member.greetings += 1;
-                }
-                self.expect_greeting(slot, now);
-            }
-        }
-        if greetings >= GREETINGS {
-            self.deadlines.set(Deadline::Greeting(slot), now + GREETING_SELDOM);
-        }
+        self.greet_first(slot, now);
     }
 
     fn is_greeted(&self, slot: Slot) -> bool {
@@ -129,8 +124,12 @@ impl CallMachine {
             peer.name = name;
         }
         if let Some(member) = self.room.member_mut(slot) {
-            member.presence = Presence::Present;
             member.greetings = 0;
+            member.presence = match member.presence {
+                Presence::Unanswered | Presence::Present | Presence::Mute => Presence::Present,
+                // The greeting was on its way; the server knows better.
+                Presence::Away => Presence::Away,
+            };
         }
         self.deadlines.clear(Deadline::Greeting(slot));
         self.note_media(key, media, media_revision);

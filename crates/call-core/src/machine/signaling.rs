@@ -91,17 +91,23 @@ pub(super) struct Member {
     pub greetings: u32,
 }
 
-/// Whether the server has a connection to a member.
+/// Whether messages to a member arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
+    /// They may: it has not greeted since we or it came. The server lists those too who are away for the moment.
+    Unanswered,
+    /// They do.
     Present,
+    /// It does not answer. Asked again from time to time.
+    Mute,
+    /// The server has no connection to it.
     Away,
 }
 
 impl Room {
     fn enter(&mut self, slot: Slot) {
         self.0.entry(slot).or_insert(Member {
-            presence: Presence::Present,
+            presence: Presence::Unanswered,
             occupant: None,
             greetings: 0,
         });
@@ -119,10 +125,12 @@ impl Room {
         self.0.get(&slot).and_then(|member| member.occupant)
     }
 
-    pub(super) fn is_present(&self, slot: Slot) -> bool {
-        self.0
-            .get(&slot)
-            .is_some_and(|member| member.presence == Presence::Present)
+    /// Whether it is worth sending something to this slot.
+    pub(super) fn is_reachable(&self, slot: Slot) -> bool {
+        self.0.get(&slot).is_some_and(|member| match member.presence {
+            Presence::Unanswered | Presence::Present => true,
+            Presence::Mute | Presence::Away => false,
+        })
     }
 
     /// The participant of this slot is gone; the slot may stay.
@@ -242,11 +250,7 @@ impl CallMachine {
             } if !is_joined => self.on_joined(slot, token, members, resumed, now),
             ServerMessage::Error { code, message } => self.on_refusal(code, message, now),
             ServerMessage::PeerJoined { slot } if is_joined => self.on_member_joined(slot, now),
-            ServerMessage::PeerAway { slot } if is_joined => {
-                if let Some(member) = self.room.member_mut(slot) {
-                    member.presence = Presence::Away;
-                }
-            }
+            ServerMessage::PeerAway { slot } if is_joined => self.on_member_away(slot, now),
             ServerMessage::PeerBack { slot } if is_joined => self.on_member_back(slot, now),
             ServerMessage::PeerLeft { slot, reason } if is_joined => self.on_member_left(slot, reason, now),
             ServerMessage::Relay { from, blob } if is_joined => match self.room.0.contains_key(&from) {
@@ -280,10 +284,9 @@ impl CallMachine {
         }
         for member in self.room.slots() {
             if let Some(known) = self.room.member_mut(member) {
-                known.presence = Presence::Present;
+                known.presence = Presence::Unanswered;
                 known.greetings = 0;
             }
-            // Those away for the moment are among them; they answer when they are back, or never.
             self.prepare_for(member, now);
             self.greet_first(member, now);
         }
@@ -299,16 +302,33 @@ impl CallMachine {
         self.expect_greeting(slot, now);
     }
 
+    fn on_member_away(&mut self, slot: Slot, now: Time) {
+        let Some(member) = self.room.member_mut(slot) else {
+            self.dropped.unknown_sender += 1;
+            return;
+        };
+        member.presence = Presence::Away;
+        let occupant = member.occupant;
+        self.deadlines.clear(Deadline::Greeting(slot));
+        if let Some(key) = occupant
+            && self.peers.get(&key).is_some_and(|peer| peer.participant.is_none())
+        {
+            self.remove_peer(key, Departure::NeverAnswered, now);
+        }
+    }
+
     fn on_member_back(&mut self, slot: Slot, now: Time) {
         let Some(member) = self.room.member_mut(slot) else {
             self.dropped.unknown_sender += 1;
             return;
         };
-        member.presence = Presence::Present;
+        member.presence = Presence::Unanswered;
         member.greetings = 0;
-        match member.occupant {
-            Some(key) => self.resync(key, now),
-            None => self.expect_greeting(slot, now),
+        let occupant = member.occupant;
+        // It is for the one who is back to greet.
+        self.expect_greeting(slot, now);
+        if let Some(key) = occupant {
+            self.resync(key, now);
         }
     }
 

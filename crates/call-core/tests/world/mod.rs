@@ -59,6 +59,7 @@ pub struct Faults {
 
 enum Event {
     ToServer(Socket, ClientMessage),
+    SocketClosed(Socket),
     ToEnd(usize, Socket, SignalingInput),
     Step(ConnectionId, Result<PeerInput, NegotiationFault>),
     Candidate(ConnectionId, IceCandidate),
@@ -91,6 +92,8 @@ pub struct World {
     events: BTreeMap<(Time, u64), Event>,
     next_event: u64,
     next_socket: u64,
+    /// Sockets from which nothing reaches the server any more.
+    dead_sockets: BTreeSet<Socket>,
     next_tick: Time,
     /// When the last message on this way arrives: a socket keeps the order.
     ways: BTreeMap<(u64, bool), Time>,
@@ -112,6 +115,7 @@ impl World {
             events: BTreeMap::new(),
             next_event: 0,
             next_socket: 0,
+            dead_sockets: BTreeSet::new(),
             next_tick: Time::default(),
             ways: BTreeMap::new(),
         }
@@ -154,8 +158,7 @@ impl World {
     pub fn kill(&mut self, end: usize) {
         self.ends[end].is_killed = true;
         if let Some(socket) = self.ends[end].socket.take() {
-            self.server.lost(socket, self.now);
-            self.flush_server();
+            self.lose_socket(socket);
         }
         for connection in self.connections.iter_mut().filter(|connection| connection.end == end) {
             connection.is_open = false;
@@ -177,8 +180,7 @@ impl World {
     /// The WebSocket breaks; both sides notice.
     pub fn cut_socket(&mut self, end: usize) {
         if let Some(socket) = self.ends[end].socket.take() {
-            self.server.lost(socket, self.now);
-            self.flush_server();
+            self.lose_socket(socket);
             let loss = SignalingInput::Disconnected(SignalingLoss::Unreachable("reset".to_owned()));
             self.feed(end, Input::Signaling(loss));
         }
@@ -217,11 +219,15 @@ impl World {
         let mut text = format!("at {:?}\n", self.now.0);
         for (index, end) in self.ends.iter().enumerate() {
             let snapshot = end.machine.snapshot();
+            let dropped = end.machine.dropped();
             text += &format!(
-                "end {index}: killed {}, {snapshot:#?} {:?}\n",
-                end.is_killed,
-                end.machine.dropped()
+                "end {index}: killed {}, {:?}, {:?}\n",
+                end.is_killed, snapshot.phase, snapshot.signaling
             );
+            text += &format!("   {dropped:?}, {} actions\n", end.actions.len());
+            for known in snapshot.participants {
+                text += &format!("   {:?} {:?} {:?}\n", known.peer, known.name, known.link);
+            }
             for milestone in end.milestones.iter().rev().take(12).rev() {
                 text += &format!("   {:?} {:?} {}\n", milestone.at.0, milestone.peer, milestone.kind);
             }
@@ -312,8 +318,7 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::ToServer(socket, message) => {
-                let is_open = self.ends.iter().any(|end| end.socket == Some(socket));
-                if !is_open && message != ClientMessage::Leave {
+                if self.dead_sockets.contains(&socket) {
                     return;
                 }
                 let verdict = self.server.receive(socket, message);
@@ -323,6 +328,7 @@ impl World {
                     self.cut_socket(end);
                 }
             }
+            Event::SocketClosed(socket) => self.lose_socket(socket),
             Event::ToEnd(end, socket, input) => {
                 if self.ends[end].socket != Some(socket) {
                     return;
@@ -365,8 +371,7 @@ impl World {
             }
             Action::CloseSignaling => {
                 if let Some(socket) = self.ends[end].socket.take() {
-                    self.server.lost(socket, self.now);
-                    self.flush_server();
+                    self.post(socket, true, Event::SocketClosed(socket));
                 }
             }
             Action::CreatePeer { peer, attempt } => {
@@ -432,8 +437,7 @@ impl World {
 
     fn connect(&mut self, end: usize) {
         if let Some(old) = self.ends[end].socket.take() {
-            self.server.lost(old, self.now);
-            self.flush_server();
+            self.post(old, true, Event::SocketClosed(old));
         }
         self.next_socket += 1;
         let socket = Socket(self.next_socket);
@@ -583,6 +587,13 @@ impl World {
         self.connections.iter().rposition(is_it)
     }
 
+    fn lose_socket(&mut self, socket: Socket) {
+        if self.dead_sockets.insert(socket) {
+            self.server.lost(socket, self.now);
+            self.flush_server();
+        }
+    }
+
     fn flush_server(&mut self) {
         for (socket, message) in std::mem::take(&mut self.server.out) {
             if let Some(end) = self.ends.iter().position(|end| end.socket == Some(socket)) {
@@ -594,26 +605,27 @@ impl World {
 
     /// Between a socket's ends: in order, unless something goes wrong.
     fn post(&mut self, socket: Socket, is_upward: bool, event: Event) {
-        let is_membership = matches!(
+        // Notices about members come in order or not at all, as on a WebSocket; blobs may meet anything.
+        let is_blob = matches!(
             &event,
-            Event::ToServer(_, ClientMessage::Join { .. } | ClientMessage::Leave)
-                | Event::ToEnd(_, _, SignalingInput::Message(ServerMessage::Joined { .. }))
+            Event::ToServer(_, ClientMessage::Relay { .. })
+                | Event::ToEnd(_, _, SignalingInput::Message(ServerMessage::Relay { .. }))
         );
-        if !is_membership && self.dice.per_mille(self.faults.lost) {
+        if is_blob && self.dice.per_mille(self.faults.lost) {
             return;
         }
         let delay = Duration::from_millis(5 + self.dice.below(20));
         let last = self.ways.entry((socket.0, is_upward)).or_default();
         let mut at = (self.now + delay).max(*last);
         *last = at;
-        if !is_membership && self.dice.per_mille(self.faults.reordered) {
+        if is_blob && self.dice.per_mille(self.faults.reordered) {
             at = at + Duration::from_millis(self.dice.below(2_000));
         }
-        if !is_membership && self.dice.per_mille(self.faults.duplicated) {
+        if is_blob && self.dice.per_mille(self.faults.duplicated) {
             let copy = match &event {
                 Event::ToServer(socket, message) => Event::ToServer(*socket, message.clone()),
                 Event::ToEnd(end, socket, input) => Event::ToEnd(*end, *socket, input.clone()),
-                Event::Step(..) | Event::Candidate(..) | Event::Control(..) => return,
+                Event::SocketClosed(_) | Event::Step(..) | Event::Candidate(..) | Event::Control(..) => return,
             };
             let later = at + Duration::from_millis(self.dice.below(3_000));
             self.at(later, copy);
