@@ -24,7 +24,9 @@ impl KeyFrameRequests {
 
     /// Whether to ask now, given that a key frame is needed.
     pub(super) fn ask(&mut self, now: Instant) -> bool {
-        let due = self.last.is_none_or(|last| now.saturating_duration_since(last) >= INTERVAL);
+        let due = self
+            .last
+            .is_none_or(|last| now.saturating_duration_since(last) >= INTERVAL);
         let asks = due && self.anything_came && self.tries < TRIES_INTO_SILENCE;
         if asks {
             self.last = Some(now);
@@ -47,7 +49,7 @@ mod tests {
     #[test]
     fn once_in_300_ms_and_ten_times_into_silence() {
         let (mut requests, start) = (KeyFrameRequests::default(), Instant::now());
-        let mut asked = |requests: &mut KeyFrameRequests, from: u64, to: u64| {
+        let asked = |requests: &mut KeyFrameRequests, from: u64, to: u64| {
             (from..to)
                 .step_by(10)
                 .filter(|ms| requests.ask(start + Duration::from_millis(*ms)))

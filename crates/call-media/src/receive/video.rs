@@ -239,7 +239,7 @@ impl Worker {
     fn wait_for_packets(&mut self) -> bool {
         let now = Instant::now();
         let needs_key_frame = self.reorder.needs_key_frame(now);
-        let deadlines = [self.reorder.deadline(), self.requests.deadline(needs_key_frame)];
+        let deadlines = [self.reorder.deadline(now), self.requests.deadline(needs_key_frame)];
         let deadline = deadlines.into_iter().flatten().min();
         let mut queue = self.shared.queue();
         queue.eager = self.reorder.is_waiting();
@@ -299,7 +299,7 @@ impl Worker {
         };
         let is_key = unit.is_key;
         let decoded = self.decoder.decode(unit.annex_b, &self.pool, first);
-        let stale = age > STALE && self.reorder.has_marker();
+        let stale = age > STALE && self.reorder.has_frame();
         self.on_decoded(decoded, is_key, stale, now, first);
     }
 
@@ -315,7 +315,9 @@ impl Worker {
         let mut statistics = self.shared.statistics();
         match decoded {
             Ok(Some(frame)) => {
-                statistics.buffer.record(started.saturating_duration_since(first_arrival));
+                statistics
+                    .buffer
+                    .record(started.saturating_duration_since(first_arrival));
                 statistics.decode.record(done.saturating_duration_since(started));
                 statistics.key_frames += u64::from(is_key);
                 if stale {

@@ -1,5 +1,9 @@
 //! RTP payloads: cutting encoded frames into packets and putting them together again.
 
+pub mod h264;
+pub mod reorder;
+pub mod sequence;
+
 use std::time::Instant;
 
 use bytes::Bytes;
