@@ -89,21 +89,47 @@ pub fn yuyv_to_i420(bytes: &[u8], size: SourceSize, frame: &mut VideoFrame) -> R
     for ((luma, (u, v)), rows) in luma.zip(chroma).zip(bytes.chunks_exact(2 * stride)) {
         let (upper, lower) = rows.split_at(stride);
         for (target, source) in luma.chunks_exact_mut(width).zip([upper, lower]) {
-            for (y, pixel) in target.iter_mut().zip(source.chunks_exact(2)) {
-                *y = pixel[0];
-            }
+            take::<EVEN>(source, target);
         }
-        let pairs = upper.chunks_exact(4).zip(lower.chunks_exact(4));
-        for ((u, v), (a, b)) in u.iter_mut().zip(v).zip(pairs) {
-            (*u, *v) = (mean(a[1], b[1]), mean(a[3], b[3]));
-        }
+        mean_chroma(upper, lower, u, v);
     }
     Ok(())
 }
 
-fn mean(a: u8, b: u8) -> u8 {
-    // At most 255: the cast loses nothing.
-    (u16::from(a) + u16::from(b)).div_ceil(2) as u8
+/// Mean chroma of two rows of YUYV, in steps over small buffers, because the compiler vectorizes each of them and not
+/// all at once.
+fn mean_chroma(upper: &[u8], lower: &[u8], u: &mut [u8], v: &mut [u8]) {
+    const PIXELS: usize = 512;
+    let sources = upper.chunks(2 * PIXELS).zip(lower.chunks(2 * PIXELS));
+    let targets = u.chunks_mut(PIXELS / 2).zip(v.chunks_mut(PIXELS / 2));
+    let (mut mean, mut chroma) = ([0; 2 * PIXELS], [0; PIXELS]);
+    for ((upper, lower), (u, v)) in sources.zip(targets) {
+        for ((mean, &a), &b) in mean.iter_mut().zip(upper).zip(lower) {
+            // At most 255: the cast loses nothing.
+            *mean = (u16::from(a) + u16::from(b)).div_ceil(2) as u8;
+        }
+        take::<ODD>(&mean, &mut chroma);
+        take::<EVEN>(&chroma, u);
+        take::<ODD>(&chroma, v);
+    }
+}
+
+/// Which byte of a pair: the bit it begins at in a little-endian word.
+const EVEN: u32 = 0;
+const ODD: u32 = 8;
+
+/// Fills `out` with every second byte. By way of 16-bit words, which the compiler turns into vector instructions and
+/// eight times the speed of picking single bytes.
+fn take<const BIT: u32>(pairs: &[u8], out: &mut [u8]) {
+    let (blocks, rest) = pairs[..2 * out.len()].as_chunks::<32>();
+    let (targets, rest_of_out) = out.as_chunks_mut::<16>();
+    for (target, block) in targets.iter_mut().zip(blocks) {
+        let words: [u16; 16] = std::array::from_fn(|i| u16::from_le_bytes([block[2 * i], block[2 * i + 1]]));
+        *target = words.map(|word| (word >> BIT) as u8);
+    }
+    for (target, pair) in rest_of_out.iter_mut().zip(rest.chunks_exact(2)) {
+        *target = (u16::from_le_bytes([pair[0], pair[1]]) >> BIT) as u8;
+    }
 }
 
 /// NV12 (luma, then interleaved chroma of half size) to I420.
@@ -123,9 +149,8 @@ pub fn nv12_to_i420(bytes: &[u8], size: SourceSize, frame: &mut VideoFrame) -> R
     }
     let rows = u.chunks_exact_mut(width / 2).zip(v.chunks_exact_mut(width / 2));
     for ((u, v), source) in rows.zip(source_uv.chunks_exact(chroma_stride)) {
-        for ((u, v), pair) in u.iter_mut().zip(v).zip(source.chunks_exact(2)) {
-            (*u, *v) = (pair[0], pair[1]);
-        }
+        take::<EVEN>(source, u);
+        take::<ODD>(source, v);
     }
     Ok(())
 }

@@ -11,6 +11,30 @@ fn frame(size: SourceSize) -> VideoFrame {
     FramePool::new().frame(size.width, size.height, Instant::now())
 }
 
+/// Sizes that do not fill whole vectors, or more than one buffer of any step.
+#[test]
+fn yuyv_and_nv12_of_every_width_keep_every_byte() {
+    for width in (2..140).step_by(2).chain([1_022, 1_024, 1_026, 1_280]) {
+        let size = SourceSize { width, height: 2 };
+        let luma = |index: usize| (index * 7 % 219 + 16) as u8;
+        let chroma = |index: usize| (index * 13 % 224 + 16) as u8;
+        let yuyv: Vec<u8> = (0..2 * width)
+            .flat_map(|pixel| [luma(pixel), chroma(pixel % width)])
+            .collect();
+        let nv12: Vec<u8> = (0..2 * width).map(luma).chain((0..width).map(chroma)).collect();
+        let (mut from_yuyv, mut from_nv12) = (frame(size), frame(size));
+        yuyv_to_i420(&yuyv, size, &mut from_yuyv).unwrap();
+        nv12_to_i420(&nv12, size, &mut from_nv12).unwrap();
+        let wanted: Vec<u8> = (0..2 * width)
+            .map(luma)
+            .chain((0..width).step_by(2).map(chroma))
+            .chain((1..width).step_by(2).map(chroma))
+            .collect();
+        assert_eq!(from_yuyv.data(), wanted, "YUYV {width}");
+        assert_eq!(from_nv12.data(), wanted, "NV12 {width}");
+    }
+}
+
 fn near(have: u8, want: u8) -> bool {
     have.abs_diff(want) <= 2
 }
