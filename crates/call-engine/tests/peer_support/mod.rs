@@ -55,10 +55,18 @@ impl Collector {
 }
 
 /// Remembers calls of a callback.
-#[derive(Default)]
 pub struct Calls<T> {
     seen: Mutex<Vec<T>>,
     called: Notify,
+}
+
+impl<T> Default for Calls<T> {
+    fn default() -> Self {
+        Self {
+            seen: Mutex::default(),
+            called: Notify::new(),
+        }
+    }
 }
 
 impl<T: Clone> Calls<T> {
@@ -73,6 +81,22 @@ impl<T: Clone> Calls<T> {
 
     pub fn clear(&self) {
         self.seen.lock().unwrap().clear();
+    }
+
+    /// Waits until all calls together are as wanted.
+    pub async fn wait_until(&self, wanted: impl Fn(&[T]) -> bool) {
+        let wait = async {
+            loop {
+                let called = self.called.notified();
+                if wanted(&self.all()) {
+                    return;
+                }
+                called.await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait)
+            .await
+            .expect("the callback was called often enough");
     }
 
     pub async fn wait_for(&self, wanted: impl Fn(&T) -> bool) -> T {
@@ -115,14 +139,8 @@ impl Peer {
             Arc::<Collector>::default(),
             Arc::<Collector>::default(),
         );
-        let key_frame_requests = Arc::new(Calls {
-            seen: Mutex::default(),
-            called: Notify::new(),
-        });
-        let target_bitrates = Arc::new(Calls {
-            seen: Mutex::default(),
-            called: Notify::new(),
-        });
+        let key_frame_requests = Arc::<Calls<_>>::default();
+        let target_bitrates = Arc::<Calls<_>>::default();
         let (requests, targets) = (Arc::clone(&key_frame_requests), Arc::clone(&target_bitrates));
         let config = PeerConfig {
             peer: PeerKey(key),
@@ -147,16 +165,21 @@ impl Peer {
             screen,
             key_frame_requests,
             target_bitrates,
-            events: Arc::new(Calls {
-                seen: Mutex::default(),
-                called: Notify::new(),
-            }),
+            events: Arc::<Calls<_>>::default(),
             incoming: Mutex::new(Some(incoming)),
         }
     }
 
     /// Carries this end's candidates to the other and its events into `events`, until the connection is gone.
     pub fn carry_to(&self, other: &Self, filter: CandidateFilter) {
+        self.carry_to_with(other, filter);
+    }
+
+    pub fn carry_to_with(
+        &self,
+        other: &Self,
+        filter: impl Fn(call_core::IceCandidate) -> Option<call_core::IceCandidate> + Send + Sync + 'static,
+    ) {
         let mut incoming = self.incoming.lock().unwrap().take().expect("carried once");
         let (there, events) = (Arc::clone(&other.transport), Arc::clone(&self.events));
         tokio::spawn(async move {

@@ -5,8 +5,8 @@
 //! a task of ours carries them to the driver.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -18,22 +18,24 @@ use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
+use tokio::time::MissedTickBehavior;
 use webrtc::data_channel::{DataChannel, DataChannelEvent, RTCDataChannelInit};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
-    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceCandidateInit, RTCPeerConnectionIceEvent,
-    RTCPeerConnectionState, RTCSdpType, RTCSessionDescription,
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceCandidateInit, RTCIceConnectionState,
+    RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSdpType, RTCSessionDescription, StatsSelector,
 };
 use webrtc::rtp_transceiver::RtpSender;
 
+use super::description;
 use super::send::{self, Negotiated, Outbox, Packetizer};
 use super::setup::{self, Multicast};
-use super::streams::{NO_REPORT, PerStream, STREAM_KINDS, Shared, draw_local_streams};
-use super::{description, streams};
-use crate::peer::{
-    PeerConfig, PeerError, PeerEvent, PeerEventFrom, PeerStatistics, PeerTransport, ReceivedStatistics, SentStatistics,
-};
+use super::source_filter::{Gate, GatedRuntime};
+use super::statistics::{self, PathSample};
+use super::streams::{PerStream, STREAM_KINDS, Shared, draw_local_streams};
+use super::watchdog::{Consent, Watchdog};
+use crate::peer::{PeerConfig, PeerError, PeerEvent, PeerEventFrom, PeerStatistics, PeerTransport};
 
 /// Events between the crate's callbacks and the driver: all candidates of a machine with many interfaces fit.
 const EVENT_QUEUE: usize = 256;
@@ -47,6 +49,8 @@ const MAX_CONTROL_BYTES: usize = 64 * 1024;
 const CONTROL_BUFFER_BYTES: usize = 1024 * 1024;
 /// Candidates accepted from one peer between two descriptions.
 const MAX_REMOTE_CANDIDATES: usize = 64;
+/// How often the path is looked at: silence is told at most so much later.
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 /// Longer than any candidate line.
 const MAX_CANDIDATE_BYTES: usize = 512;
 
@@ -68,8 +72,7 @@ struct Inner {
     senders: PerStream<Arc<dyn RtpSender>>,
     tracks: PerStream<Arc<TrackLocalStaticRTP>>,
     agreed: watch::Sender<Option<PerStream<Negotiated>>>,
-    ice_connected_us: AtomicU64,
-    dtls_connected_us: AtomicU64,
+    path: Mutex<Option<PathSample>>,
 }
 
 /// The connection's tasks; they end when this is dropped.
@@ -97,6 +100,7 @@ enum Notice {
 
 /// The crate's callbacks: they run on the task that moves packets and must not wait.
 struct Callbacks {
+    shared: Arc<Shared>,
     notices: mpsc::Sender<Notice>,
 }
 
@@ -123,6 +127,12 @@ impl PeerConnectionEventHandler for Callbacks {
             })),
             Ok(_) => {}
             Err(error) => tracing::debug!(%error, "a local candidate has no textual form"),
+        }
+    }
+
+    async fn on_ice_connection_state_change(&self, state: RTCIceConnectionState) {
+        if state == RTCIceConnectionState::Connected {
+            self.shared.note_first(&self.shared.ice_connected_us, Instant::now());
         }
     }
 
@@ -157,19 +167,19 @@ impl WebRtcConnection {
             senders,
             tracks,
             agreed,
-            ice_connected_us: AtomicU64::new(0),
-            dtls_connected_us: AtomicU64::new(0),
+            path: Mutex::new(None),
         });
         let reporter = Reporter::new(&config);
+        let watch = Watch {
+            inner: Arc::clone(&inner),
+            outbox: Arc::clone(&outbox),
+            reporter: reporter.clone(),
+            watchdog: Watchdog::default(),
+            answers: 0,
+        };
         let tasks = Tasks(vec![
             tokio::spawn(send::run(queues, packetizers, agreed_seen)).abort_handle(),
-            tokio::spawn(watch_connection(
-                Arc::clone(&inner),
-                Arc::clone(&outbox),
-                reporter.clone(),
-                notice_queue,
-            ))
-            .abort_handle(),
+            tokio::spawn(watch.run(notice_queue)).abort_handle(),
             tokio::spawn(watch_control(Arc::clone(&control), reporter)).abort_handle(),
             tokio::spawn(ask_for_key_frames(Arc::clone(&inner), key_frame_queue)).abort_handle(),
         ]);
@@ -290,7 +300,7 @@ impl PeerTransport for WebRtcConnection {
 
     fn request_key_frame(&self, kind: VideoKind) {
         let stream = StreamKind::Video(kind);
-        let now_us = self.inner.since_creation_us();
+        let now_us = self.inner.shared.since_epoch_us(Instant::now());
         let asked = self.key_frame_asked.of(stream);
         let last = asked.load(Ordering::Relaxed);
         let due = last == 0 || now_us >= last + KEY_FRAME_INTERVAL.as_micros() as u64;
@@ -307,7 +317,8 @@ impl PeerTransport for WebRtcConnection {
     }
 
     fn statistics(&self) -> PeerStatistics {
-        self.inner.statistics()
+        let path = *self.inner.path.lock().unwrap_or_else(PoisonError::into_inner);
+        statistics::collect(&self.inner.shared, path)
     }
 
     async fn close(&self) {
@@ -340,10 +351,6 @@ impl Drop for WebRtcConnection {
 }
 
 impl Inner {
-    fn since_creation_us(&self) -> u64 {
-        u64::try_from(self.shared.epoch.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
     /// Payload types and extension ids as negotiated.
     async fn agreed(&self) -> Result<PerStream<Negotiated>, PeerError> {
         let unknown = Negotiated {
@@ -379,55 +386,6 @@ impl Inner {
             };
         }
         Ok(agreed)
-    }
-
-    fn statistics(&self) -> PeerStatistics {
-        let after = |us: &AtomicU64| match us.load(Ordering::Relaxed) {
-            0 => None,
-            us => Some(Duration::from_micros(us)),
-        };
-        let target = match self.shared.target_bitrate_bps.load(Ordering::Relaxed) {
-            0 => None,
-            bps => Some(bps),
-        };
-        PeerStatistics {
-            rtt: self.shared.rtt(),
-            target_bitrate_bps: target,
-            ice_connected_after: after(&self.ice_connected_us),
-            dtls_connected_after: after(&self.dtls_connected_us),
-            sent: STREAM_KINDS
-                .map(|kind| (kind, sent_statistics(self.shared.sent.of(kind))))
-                .to_vec(),
-            received: STREAM_KINDS
-                .map(|kind| (kind, received_statistics(self.shared.received.of(kind))))
-                .to_vec(),
-            ..PeerStatistics::default()
-        }
-    }
-}
-
-fn sent_statistics(counters: &streams::SentCounters) -> SentStatistics {
-    SentStatistics {
-        packets: counters.packets.load(Ordering::Relaxed),
-        bytes: counters.bytes.load(Ordering::Relaxed),
-        retransmitted_packets: counters.retransmitted_packets.load(Ordering::Relaxed),
-        remote_fraction_lost: match counters.fraction_lost.load(Ordering::Relaxed) {
-            NO_REPORT => None,
-            // Of 256, by RFC 3550.
-            parts => Some(parts as f32 / 256.0),
-        },
-        key_frame_requests: counters.key_frame_requests.load(Ordering::Relaxed),
-    }
-}
-
-fn received_statistics(counters: &streams::ReceivedCounters) -> ReceivedStatistics {
-    ReceivedStatistics {
-        packets: counters.packets.load(Ordering::Relaxed),
-        bytes: counters.bytes.load(Ordering::Relaxed),
-        packets_lost: counters.packets_lost.load(Ordering::Relaxed),
-        packets_recovered: counters.packets_recovered.load(Ordering::Relaxed),
-        packets_malformed: counters.packets_malformed.load(Ordering::Relaxed),
-        key_frame_requests: counters.key_frame_requests.load(Ordering::Relaxed),
     }
 }
 
@@ -482,8 +440,10 @@ async fn build_with(
         .with_setting_engine(setup::setting_engine(config, multicast))
         .with_interceptor_registry(setup::registry(shared, config))
         .with_handler(Arc::new(Callbacks {
+            shared: Arc::clone(shared),
             notices: notices.clone(),
         }))
+        .with_runtime(Arc::new(GatedRuntime::new(Gate::new(Arc::clone(shared)))))
         .with_udp_addrs(setup::udp_addresses(config))
         .with_data_channel_send_buffer_limit(CONTROL_BUFFER_BYTES)
         .build()
@@ -534,34 +494,92 @@ async fn create_control_channel(connection: &Arc<dyn PeerConnection>) -> Result<
         .map_err(|error| PeerError::Create(error.to_string()))
 }
 
-/// Carries what the crate notices to the driver and opens the outbox when the peer is reached.
-async fn watch_connection(
+/// What the connection's main task works with.
+struct Watch {
     inner: Arc<Inner>,
     outbox: Arc<Outbox>,
     reporter: Reporter,
-    mut notices: mpsc::Receiver<Notice>,
-) {
-    while let Some(notice) = notices.recv().await {
-        let event = match notice {
-            Notice::Candidate(candidate) => Some(PeerEvent::LocalCandidate(candidate)),
-            Notice::State(state) => transport_state(state).map(PeerEvent::Transport),
-        };
-        if let Some(PeerEvent::Transport(TransportState::Connected)) = event {
-            inner
-                .dtls_connected_us
-                .store(inner.since_creation_us(), Ordering::Relaxed);
-            match inner.agreed().await {
-                Ok(agreed) => {
-                    inner.agreed.send_replace(Some(agreed));
-                    outbox.open();
-                }
-                Err(error) => tracing::error!(%error, "connected, but no codec was agreed on"),
+    watchdog: Watchdog,
+    /// Answers to consent checks when they were last counted.
+    answers: u64,
+}
+
+impl Watch {
+    /// Carries what the crate notices to the driver and watches over the path, until the driver is gone.
+    async fn run(mut self, mut notices: mpsc::Receiver<Notice>) {
+        let mut tick = tokio::time::interval(WATCH_INTERVAL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let goes_on = tokio::select! {
+                notice = notices.recv() => match notice {
+                    Some(Notice::Candidate(candidate)) => {
+                        self.reporter.report(PeerEvent::LocalCandidate(candidate)).await
+                    }
+                    Some(Notice::State(state)) => self.state_changed(state).await,
+                    None => false,
+                },
+                _ = tick.tick() => self.look().await,
+            };
+            if !goes_on {
+                return;
             }
         }
-        if let Some(event) = event
-            && !reporter.report(event).await
-        {
-            return;
+    }
+
+    async fn state_changed(&mut self, state: RTCPeerConnectionState) -> bool {
+        let Some(state) = transport_state(state) else {
+            return true;
+        };
+        match state {
+            TransportState::Connected => self.connected().await,
+            TransportState::Failed | TransportState::Closed => {
+                self.watchdog.disconnected();
+                self.outbox.shut();
+            }
+            TransportState::Connecting | TransportState::Silent | TransportState::Alive => {}
+        }
+        self.reporter.report(PeerEvent::Transport(state)).await
+    }
+
+    async fn connected(&mut self) {
+        let (now, shared) = (Instant::now(), &self.inner.shared);
+        shared.note_first(&shared.dtls_connected_us, now);
+        shared.consented(now);
+        self.watchdog.connected();
+        match self.inner.agreed().await {
+            Ok(agreed) => {
+                self.inner.agreed.send_replace(Some(agreed));
+                self.outbox.open();
+            }
+            Err(error) => tracing::error!(%error, "connected, but no codec was agreed on"),
+        }
+    }
+
+    /// Reads the path's state and tells what has changed.
+    async fn look(&mut self) -> bool {
+        let now = Instant::now();
+        let report = self.inner.connection.get_stats(now, StatsSelector::None).await;
+        let path = statistics::path(&report);
+        *self.inner.path.lock().unwrap_or_else(PoisonError::into_inner) = path;
+        let shared = &self.inner.shared;
+        if let Some(path) = path {
+            if let Some(rtt) = path.rtt {
+                shared.set_rtt(rtt);
+            }
+            // Checks through a relay do not show at the socket.
+            if path.answers > self.answers {
+                shared.consented(now);
+            }
+            self.answers = path.answers;
+        }
+        match self.watchdog.check_consent(now, shared.last_consent()) {
+            Some(Consent::Expired) => self.outbox.shut(),
+            Some(Consent::Given) => self.outbox.open(),
+            None => {}
+        }
+        match self.watchdog.check(now, shared.last_heard()) {
+            Some(state) => self.reporter.report(PeerEvent::Transport(state)).await,
+            None => true,
         }
     }
 }

@@ -9,6 +9,9 @@
 //! | `send` | encoded frames to RTP |
 //! | `chain` | the plumbing of our packet handlers |
 //! | `wire_tap` | counters, round trip, key-frame requests |
+//! | `source_filter` | refuses datagrams from strangers |
+//! | `watchdog` | whether the peer is still there |
+//! | `statistics` | the counters in the form of the seam |
 //! | `rtx` | undoes retransmission wrapping |
 //! | `delivery` | received RTP to the packet sinks |
 //!
@@ -22,7 +25,10 @@ mod description;
 mod rtx;
 mod send;
 mod setup;
+mod source_filter;
+mod statistics;
 mod streams;
+mod watchdog;
 mod wire_tap;
 
 use std::sync::Arc;

@@ -206,6 +206,11 @@ pub(super) struct Shared {
     pub(super) received: PerStream<ReceivedCounters>,
     /// Packets of an SSRC that no description announced.
     pub(super) unknown_packets: AtomicU64,
+    /// Datagrams from addresses that never answered a check of ours.
+    refused_datagrams: AtomicU64,
+    /// Microseconds from the epoch to the first checked pair and to finished DTLS; 0 before.
+    pub(super) ice_connected_us: AtomicU64,
+    pub(super) dtls_connected_us: AtomicU64,
     /// Whether ICE, DTLS and the peer's consent allow sending.
     pub(super) sendable: AtomicBool,
     /// Bitrate estimate, bit/s; 0 before the first.
@@ -249,6 +254,9 @@ impl Shared {
             sent: PerStream::default(),
             received: PerStream::default(),
             unknown_packets: AtomicU64::new(0),
+            refused_datagrams: AtomicU64::new(0),
+            ice_connected_us: AtomicU64::new(0),
+            dtls_connected_us: AtomicU64::new(0),
             sendable: AtomicBool::new(false),
             target_bitrate_bps: AtomicU32::new(0),
             pacing_bitrate_bps: AtomicU32::new(0),
@@ -328,7 +336,23 @@ impl Shared {
         self.rtt_us.store(us, Ordering::Relaxed);
     }
 
-    fn since_epoch_us(&self, now: Instant) -> u64 {
+    /// A datagram from a stranger was thrown away.
+    pub(super) fn count_refused(&self) {
+        self.refused_datagrams.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn refused(&self) -> u64 {
+        self.refused_datagrams.load(Ordering::Relaxed)
+    }
+
+    /// Remembers the moment something happened for the first time.
+    pub(super) fn note_first(&self, slot: &AtomicU64, now: Instant) {
+        let at = self.since_epoch_us(now).max(1);
+        // Failing means that it happened before.
+        slot.compare_exchange(0, at, Ordering::Relaxed, Ordering::Relaxed).ok();
+    }
+
+    pub(super) fn since_epoch_us(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.epoch).as_micros()).unwrap_or(u64::MAX)
     }
 }

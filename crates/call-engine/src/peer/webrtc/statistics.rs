@@ -1,0 +1,99 @@
+//! Statistics of one connection: our counters, and what only the stack below knows of the path.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rtc::statistics::report::{RTCStatsReport, RTCStatsReportEntry};
+use webrtc::peer_connection::RTCIceCandidateType;
+
+use super::streams::{NO_REPORT, ReceivedCounters, STREAM_KINDS, SentCounters, Shared};
+use crate::peer::{PeerStatistics, ReceivedStatistics, Route, SentStatistics};
+
+/// The selected candidate pair at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PathSample {
+    pub(super) route: Route,
+    pub(super) protocol: &'static str,
+    /// Of the last connectivity check; `None` before the first answer.
+    pub(super) rtt: Option<Duration>,
+    /// Answers to our checks since the pair exists.
+    pub(super) answers: u64,
+}
+
+/// Reads the selected pair out of a report of the crate's.
+pub(super) fn path(report: &RTCStatsReport) -> Option<PathSample> {
+    let selected = &report.transport()?.selected_candidate_pair_id;
+    let pair = report.candidate_pairs().find(|pair| pair.stats.id == *selected)?;
+    let candidate = |id: &str| match report.get(id) {
+        Some(RTCStatsReportEntry::LocalCandidate(candidate) | RTCStatsReportEntry::RemoteCandidate(candidate)) => {
+            Some(candidate)
+        }
+        _ => None,
+    };
+    let ends = [
+        candidate(&pair.local_candidate_id),
+        candidate(&pair.remote_candidate_id),
+    ];
+    let relayed = ends
+        .iter()
+        .flatten()
+        .any(|candidate| candidate.candidate_type == RTCIceCandidateType::Relay);
+    let tcp = ends.iter().flatten().any(|candidate| candidate.protocol == "tcp");
+    Some(PathSample {
+        route: if relayed { Route::Relayed } else { Route::Direct },
+        protocol: if tcp { "tcp" } else { "udp" },
+        rtt: Duration::try_from_secs_f64(pair.current_round_trip_time)
+            .ok()
+            .filter(|rtt| !rtt.is_zero()),
+        answers: pair.responses_received,
+    })
+}
+
+/// All counters as they are now.
+pub(super) fn collect(shared: &Shared, path: Option<PathSample>) -> PeerStatistics {
+    let after = |us: &AtomicU64| match us.load(Ordering::Relaxed) {
+        0 => None,
+        us => Some(Duration::from_micros(us)),
+    };
+    let target = match shared.target_bitrate_bps.load(Ordering::Relaxed) {
+        0 => None,
+        bps => Some(bps),
+    };
+    PeerStatistics {
+        route: path.map(|path| path.route),
+        protocol: path.map(|path| path.protocol),
+        rtt: shared.rtt(),
+        target_bitrate_bps: target,
+        ice_connected_after: after(&shared.ice_connected_us),
+        dtls_connected_after: after(&shared.dtls_connected_us),
+        sent: STREAM_KINDS.map(|kind| (kind, sent(shared.sent.of(kind)))).to_vec(),
+        received: STREAM_KINDS
+            .map(|kind| (kind, received(shared.received.of(kind))))
+            .to_vec(),
+    }
+}
+
+fn sent(counters: &SentCounters) -> SentStatistics {
+    SentStatistics {
+        packets: counters.packets.load(Ordering::Relaxed),
+        bytes: counters.bytes.load(Ordering::Relaxed),
+        retransmitted_packets: counters.retransmitted_packets.load(Ordering::Relaxed),
+        remote_fraction_lost: match counters.fraction_lost.load(Ordering::Relaxed) {
+            NO_REPORT => None,
+            // Of 256, by RFC 3550.
+            parts => Some(parts as f32 / 256.0),
+        },
+        key_frame_requests: counters.key_frame_requests.load(Ordering::Relaxed),
+    }
+}
+
+fn received(counters: &ReceivedCounters) -> ReceivedStatistics {
+    ReceivedStatistics {
+        packets: counters.packets.load(Ordering::Relaxed),
+        bytes: counters.bytes.load(Ordering::Relaxed),
+        packets_lost: counters.packets_lost.load(Ordering::Relaxed),
+        packets_recovered: counters.packets_recovered.load(Ordering::Relaxed),
+        packets_malformed: counters.packets_malformed.load(Ordering::Relaxed),
+        key_frame_requests: counters.key_frame_requests.load(Ordering::Relaxed),
+    }
+}
