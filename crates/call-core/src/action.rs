@@ -12,7 +12,7 @@ pub enum Action {
     ConnectSignaling,
     /// Send a message on the open WebSocket; without one, drop it.
     Signal(ClientMessage),
-    /// Close the WebSocket.
+    /// Close the WebSocket, after what was to be sent on it. Nothing comes back.
     CloseSignaling,
     /// Make a peer connection and start gathering candidates as soon as there is a description.
     CreatePeer {
@@ -21,7 +21,7 @@ pub enum Action {
         /// Which one of theirs.
         attempt: Attempt,
     },
-    /// Throw a peer connection away.
+    /// Throw a peer connection away, after what was to be sent on its control channel. Nothing comes back.
     ClosePeer {
         /// Whose.
         peer: PeerKey,

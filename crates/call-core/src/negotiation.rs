@@ -14,7 +14,8 @@ use crate::peer_message::{ConnectionTag, PeerMessage, is_sendable};
 use crate::replay_window::{Freshness, ReplayWindow};
 use crate::timeline::Dropped;
 
-/// Candidates that wait for their description, each way; a peer gathers about ten. Further ones are dropped and counted.
+/// Candidates a description may have, each way, waiting or not; a peer gathers about ten. Further ones are dropped and
+/// counted.
 pub(crate) const CANDIDATES_QUEUED: usize = 64;
 
 /// Who gives way when both offer at once.
@@ -112,6 +113,8 @@ pub(crate) struct Negotiation {
     /// Sequence of the offer that our last answer answered.
     answered: Option<u32>,
     queued_candidates: Vec<QueuedCandidate>,
+    /// Candidates added under the remote description in force.
+    candidates_added: usize,
     /// Sequence of our last message.
     last_sequence: u32,
     /// Sequence of our last description.
@@ -138,6 +141,7 @@ impl Negotiation {
             remote_description: None,
             answered: None,
             queued_candidates: Vec::new(),
+            candidates_added: 0,
             last_sequence: 0,
             local_description: None,
             early_candidates: Vec::new(),
@@ -340,7 +344,7 @@ impl Negotiation {
         } else if self.remote_description.is_some_and(|newest| description < newest) {
             dropped.stale += 1;
         } else if self.remote_description == Some(description) {
-            self.steps.push_back(Step::AddCandidate(candidate));
+            self.add_candidate(candidate, dropped);
         } else if self.queued_candidates.len() >= CANDIDATES_QUEUED {
             dropped.overflow += 1;
         } else {
@@ -369,7 +373,7 @@ impl Negotiation {
             (Exchange::AcceptingOffer { sequence }, DescriptionKind::Answer) => {
                 self.publish(kind, Some(sequence), sdp);
                 self.answered = Some(sequence);
-                self.become_stable(sequence);
+                self.become_stable(sequence, dropped);
             }
             (
                 Exchange::Stable
@@ -393,7 +397,7 @@ impl Negotiation {
             dropped.stale += 1;
             return;
         };
-        self.become_stable(sequence);
+        self.become_stable(sequence, dropped);
         self.take_up_what_waited(politeness, dropped);
     }
 
@@ -462,16 +466,26 @@ impl Negotiation {
         }
     }
 
-    fn become_stable(&mut self, remote_description: u32) {
+    fn add_candidate(&mut self, candidate: IceCandidate, dropped: &mut Dropped) {
+        if self.candidates_added >= CANDIDATES_QUEUED {
+            dropped.overflow += 1;
+            return;
+        }
+        self.candidates_added += 1;
+        self.steps.push_back(Step::AddCandidate(candidate));
+    }
+
+    fn become_stable(&mut self, remote_description: u32, dropped: &mut Dropped) {
         self.exchange = Exchange::Stable;
         self.remote_description = Some(remote_description);
+        self.candidates_added = 0;
         let remote = self.remote;
         for queued in std::mem::take(&mut self.queued_candidates) {
             if Some(queued.connection) != remote || queued.description < remote_description {
                 continue;
             }
             if queued.description == remote_description {
-                self.steps.push_back(Step::AddCandidate(queued.candidate));
+                self.add_candidate(queued.candidate, dropped);
             } else {
                 self.queued_candidates.push(queued);
             }

@@ -44,9 +44,14 @@ impl Connection {
         }
     }
 
-    /// Up only when both are: forged packets can bring up neither the control channel nor keep it.
+    /// Up only when both are: forged packets may bring up the one, never the other.
     pub(crate) fn is_up(&self) -> bool {
         self.control == ControlChannel::Open && self.path == MediaPath::Up
+    }
+
+    /// Whether it is up or has been.
+    pub(crate) fn was_up(&self) -> bool {
+        self.control == ControlChannel::Open && self.path != MediaPath::Opening
     }
 }
 

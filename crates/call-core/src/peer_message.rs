@@ -1,7 +1,7 @@
 //! What participants say to each other, and the bounds on what they may say.
 //!
 //! JSON, one object a message, with a version. It travels in the server's opaque blobs and on the control data
-//! channel, sealed by [`crate::sealing`]. Everything in it is hostile until [`PeerMessage::checked`] has passed it.
+//! channel, in an envelope made by `sealing.rs`. Everything in it is hostile until it has been checked here.
 
 use std::fmt;
 

@@ -183,8 +183,8 @@ fn a_server_that_restarts_touches_no_media() {
         world.start_server();
         world.run_for(60 * SECOND);
         assert!(world.is_full_mesh(), "{}", world.describe());
-        for end in 0..3 {
-            assert_eq!(media_actions(&world, end, before[end]), [], "end {end}");
+        for (end, &from) in before.iter().enumerate() {
+            assert_eq!(media_actions(&world, end, from), [], "end {end}");
             assert_eq!(world.ends[end].machine.snapshot().signaling, SignalingState::Joined);
         }
         // The slots are new, and they serve: a fourth connects to all.

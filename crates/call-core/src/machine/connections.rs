@@ -295,8 +295,9 @@ impl CallMachine {
             .link
             .connection()
             .is_some_and(|connection| connection.negotiation.is_broken());
+        let is_replaceable = peer.server_path == ServerPath::Open;
         self.lose(key, now);
-        if is_broken {
+        if is_broken && is_replaceable {
             return self.fail(key, Turn::Ours, now);
         }
         self.deadlines.set(Deadline::SetUp(key), now + SET_UP);
@@ -343,12 +344,9 @@ impl CallMachine {
 
     pub(super) fn on_set_up_too_slow(&mut self, key: PeerKey, now: Time) {
         let Some(peer) = self.peers.get(&key) else { return };
-        let is_silent = peer
-            .link
-            .connection()
-            .is_some_and(|connection| connection.path == MediaPath::Silent);
-        if is_silent && peer.server_path == ServerPath::Closed {
-            // No way to agree on another, and this one may come back by itself.
+        let may_come_back = peer.link.connection().is_some_and(Connection::was_up);
+        if may_come_back && peer.server_path == ServerPath::Closed {
+            // No way to agree on another.
             self.deadlines.set(Deadline::SetUp(key), now + SET_UP);
         } else {
             self.fail(key, self.turn_after_break(key), now);
@@ -367,10 +365,7 @@ impl CallMachine {
             | PeerLink::Reconnecting {
                 connection, failures, ..
             } => {
-                if connection
-                    .as_ref()
-                    .is_none_or(|connection| connection.path == MediaPath::Opening)
-                {
+                if connection.as_ref().is_none_or(|connection| !connection.was_up()) {
                     *failures += 1;
                 }
                 match *failures < TRIES {

@@ -1,0 +1,932 @@
+//! One machine, line by line: what goes in, and exactly what comes out. The wire is written out as JSON, because
+//! older and newer versions of the application have to agree on it.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use call_core::{
+    Action, Attempt, CallConfig, CallMachine, CallPhase, DescriptionKind, Dropped, EndReason, IceCandidate, IceMode,
+    Input, LinkState, LocalIntent, LocalMedia, MilestoneKind, NegotiationFault, OfferAcceptance, ParticipantId,
+    PeerInput, PeerKey, SignalingInput, SignalingLoss, SignalingState, Time, TransportState, WhenEmpty,
+};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use serde_json::{Value, json};
+use signaling_protocol::{
+    Blob, ClientMessage, ErrorCode, LeaveReason, PROTOCOL_VERSION, Resume, ResumeToken, RoomId, ServerMessage, Slot,
+};
+
+const ROOM: RoomId = RoomId([9; 16]);
+const TOKEN: ResumeToken = ResumeToken([3; 16]);
+/// We are in the middle: polite towards `HIGH`, impolite towards `LOW`.
+const OWN: [u8; 16] = [0x80; 16];
+const LOW: &str = "00000000000000000000000000000001";
+const HIGH: &str = "ffffffffffffffffffffffffffffffff";
+const OURS: &str = "80808080808080808080808080808080";
+/// Slots: we are 1, they are 2.
+const THEIRS: Slot = Slot(2);
+const PEER: PeerKey = PeerKey(1);
+const FIRST: Attempt = Attempt(1);
+
+struct Bench {
+    machine: CallMachine,
+    now: Time,
+}
+
+impl Bench {
+    fn idle() -> Self {
+        let config = CallConfig {
+            name: "Ada\u{7}".to_owned(),
+            participant: ParticipantId(OWN),
+            on_empty: WhenEmpty::Wait,
+            local: LocalMedia::default(),
+        };
+        let machine = CallMachine::new(config);
+        let now = Time(Duration::from_secs(100));
+        Self { machine, now }
+    }
+
+    /// In the room with these members.
+    fn joined(members: &[Slot]) -> Self {
+        let mut bench = Self::idle();
+        bench.give(Input::Local(LocalIntent::Join { room: ROOM }));
+        bench.signaling(SignalingInput::Connected);
+        bench.enter(members, false);
+        bench
+    }
+
+    /// Alone in the room, and `who` has come in and greeted.
+    fn greeted_by(who: &str) -> Self {
+        let mut bench = Self::joined(&[]);
+        bench.server(ServerMessage::PeerJoined { slot: THEIRS });
+        bench.hear(greeting(who, false, &[]));
+        bench
+    }
+
+    /// Connected to `who`, whose connection is number 7; they offered.
+    fn connected_to(who: &str) -> Self {
+        let mut bench = Self::greeted_by(who);
+        bench.hear(offer(7, 1));
+        bench.described(DescriptionKind::Answer);
+        bench.come_up(FIRST);
+        assert_eq!(bench.machine.snapshot().phase, CallPhase::Active);
+        bench
+    }
+
+    fn come_up(&mut self, attempt: Attempt) {
+        self.peer_at(attempt, PeerInput::Transport(TransportState::Connected));
+        self.peer_at(attempt, PeerInput::ControlOpened);
+    }
+
+    fn give(&mut self, input: Input) -> Vec<Action> {
+        self.machine.handle(input, self.now);
+        self.drain()
+    }
+
+    fn drain(&mut self) -> Vec<Action> {
+        std::iter::from_fn(|| self.machine.poll_action()).collect()
+    }
+
+    fn signaling(&mut self, event: SignalingInput) -> Vec<Action> {
+        self.give(Input::Signaling(event))
+    }
+
+    fn server(&mut self, message: ServerMessage) -> Vec<Action> {
+        self.signaling(SignalingInput::Message(message))
+    }
+
+    fn enter(&mut self, members: &[Slot], resumed: bool) -> Vec<Action> {
+        self.server(ServerMessage::Joined {
+            v: PROTOCOL_VERSION,
+            slot: Slot(1),
+            token: TOKEN,
+            members: members.to_vec(),
+            resumed,
+        })
+    }
+
+    fn unreachable(&mut self) -> Vec<Action> {
+        self.signaling(SignalingInput::Disconnected(SignalingLoss::Unreachable(
+            "reset".to_owned(),
+        )))
+    }
+
+    fn hear_from(&mut self, from: Slot, message: Value) -> Vec<Action> {
+        let blob = Blob(message.to_string().into_bytes());
+        self.server(ServerMessage::Relay { from, blob })
+    }
+
+    fn hear(&mut self, message: Value) -> Vec<Action> {
+        self.hear_from(THEIRS, message)
+    }
+
+    fn peer_at(&mut self, attempt: Attempt, event: PeerInput) -> Vec<Action> {
+        let peer = PEER;
+        self.give(Input::Peer { peer, attempt, event })
+    }
+
+    fn peer(&mut self, event: PeerInput) -> Vec<Action> {
+        self.peer_at(FIRST, event)
+    }
+
+    fn described(&mut self, kind: DescriptionKind) -> Vec<Action> {
+        let sdp = format!("our {kind:?}");
+        self.peer(PeerInput::LocalDescription { kind, sdp })
+    }
+
+    fn gathered(&mut self, line: &str) -> Vec<Action> {
+        self.peer(PeerInput::LocalCandidate(candidate(line)))
+    }
+
+    /// Lets time pass, and says how long until the deadline that brought something.
+    fn wait_for_action(&mut self) -> (Duration, Vec<Action>) {
+        let began = self.now;
+        loop {
+            self.now = self.machine.poll_deadline().expect("something to wait for");
+            self.machine.handle_deadlines(self.now);
+            let actions = self.drain();
+            if !actions.is_empty() {
+                return (self.now - began, actions);
+            }
+        }
+    }
+
+    fn wait(&mut self, span: Duration) -> Vec<Action> {
+        let until = self.now + span;
+        while let Some(at) = self.machine.poll_deadline().filter(|at| *at <= until) {
+            self.now = at;
+            self.machine.handle_deadlines(at);
+        }
+        self.now = until;
+        self.drain()
+    }
+
+    fn dropped(&self) -> Dropped {
+        self.machine.dropped()
+    }
+
+    fn link(&self) -> LinkState {
+        self.machine.snapshot().participants[0].link
+    }
+}
+
+fn candidate(line: &str) -> IceCandidate {
+    IceCandidate {
+        candidate: line.to_owned(),
+        sdp_mid: None,
+        sdp_mline_index: None,
+        username_fragment: None,
+    }
+}
+
+fn greeting(who: &str, is_reply: bool, connections: &[u32]) -> Value {
+    json!({"v": 1, "type": "greeting", "participant": who, "name": "Bob", "media_revision": 1, "is_reply": is_reply,
+        "media": {"microphone": "on", "camera": "off", "screen": "off"}, "connections": connections})
+}
+
+fn offer(connection: u32, sequence: u32) -> Value {
+    json!({"v": 1, "type": "description", "connection": connection, "sequence": sequence, "kind": "offer",
+        "sdp": "their offer"})
+}
+
+fn answer(connection: u32, toward: &Value, sequence: u32, answers: &Value) -> Value {
+    json!({"v": 1, "type": "description", "connection": connection, "toward": toward, "sequence": sequence,
+        "kind": "answer", "answers": answers, "sdp": "their answer"})
+}
+
+fn trickled(connection: u32, sequence: u32, description: u32, line: &str) -> Value {
+    json!({"v": 1, "type": "candidate", "connection": connection, "sequence": sequence, "description": description,
+        "candidate": {"candidate": line}})
+}
+
+/// What was sent to the other through the server, as JSON.
+fn relayed(actions: &[Action]) -> Vec<Value> {
+    let blob = |action: &Action| match action {
+        Action::Signal(ClientMessage::Relay { to, blob }) => {
+            assert_eq!(*to, THEIRS);
+            Some(serde_json::from_slice(&blob.0).unwrap())
+        }
+        _ => None,
+    };
+    actions.iter().filter_map(blob).collect()
+}
+
+/// What was sent on the control channel, as JSON.
+fn on_control(actions: &[Action]) -> Vec<Value> {
+    let payload = |action: &Action| match action {
+        Action::SendControl { payload, .. } => Some(serde_json::from_slice(payload).unwrap()),
+        _ => None,
+    };
+    actions.iter().filter_map(payload).collect()
+}
+
+/// The actions that are not messages.
+fn done(actions: Vec<Action>) -> Vec<Action> {
+    let is_message = |action: &Action| {
+        matches!(
+            action,
+            Action::SendControl { .. } | Action::Signal(ClientMessage::Relay { .. })
+        )
+    };
+    actions.into_iter().filter(|action| !is_message(action)).collect()
+}
+
+fn create(attempt: Attempt) -> Action {
+    Action::CreatePeer { peer: PEER, attempt }
+}
+
+fn close(attempt: Attempt) -> Action {
+    Action::ClosePeer { peer: PEER, attempt }
+}
+
+fn create_offer(attempt: Attempt, ice: IceMode) -> Action {
+    let peer = PEER;
+    Action::CreateOffer { peer, attempt, ice }
+}
+
+fn accept_offer(acceptance: OfferAcceptance) -> Action {
+    Action::AcceptOffer {
+        peer: PEER,
+        attempt: FIRST,
+        sdp: "their offer".to_owned(),
+        acceptance,
+    }
+}
+
+fn add_candidate(line: &str) -> Action {
+    Action::AddCandidate {
+        peer: PEER,
+        attempt: FIRST,
+        candidate: candidate(line),
+    }
+}
+
+fn join_message(resume: Option<Resume>) -> Action {
+    let v = PROTOCOL_VERSION;
+    let room = ROOM;
+    Action::Signal(ClientMessage::Join { v, room, resume })
+}
+
+#[test]
+fn joining_alone() {
+    let mut bench = Bench::idle();
+    assert_eq!(bench.machine.snapshot().phase, CallPhase::Idle);
+    let actions = bench.give(Input::Local(LocalIntent::Join { room: ROOM }));
+    assert_eq!(
+        actions,
+        [Action::ApplyLocalMedia(LocalMedia::default()), Action::ConnectSignaling]
+    );
+    assert_eq!(bench.machine.snapshot().phase, CallPhase::Joining);
+    assert_eq!(bench.machine.snapshot().signaling, SignalingState::Connecting);
+    assert_eq!(bench.signaling(SignalingInput::Connected), [join_message(None)]);
+    assert_eq!(bench.enter(&[], false), []);
+    assert_eq!(bench.machine.snapshot().phase, CallPhase::Waiting);
+    assert_eq!(bench.machine.snapshot().signaling, SignalingState::Joined);
+    assert_eq!(
+        bench.machine.poll_deadline(),
+        None,
+        "nothing to do until somebody comes"
+    );
+    assert_eq!(
+        bench.give(Input::Local(LocalIntent::Join { room: ROOM })),
+        [],
+        "one call a machine"
+    );
+}
+
+#[test]
+fn a_newcomer_greets_and_prepares_its_offer_meanwhile() {
+    let mut bench = Bench::idle();
+    bench.give(Input::Local(LocalIntent::Join { room: ROOM }));
+    bench.signaling(SignalingInput::Connected);
+    let actions = bench.enter(&[THEIRS], false);
+    let said = relayed(&actions);
+    assert_eq!(said.len(), 1);
+    let own_number = said[0]["connections"][0].clone();
+    assert_eq!(
+        said[0],
+        json!({"v": 1, "type": "greeting", "participant": OURS, "name": "Ada", "media_revision": 1, "is_reply": false,
+            "media": {"microphone": "on", "camera": "on", "screen": "off"}, "connections": [own_number]})
+    );
+    assert_eq!(done(actions), [create(FIRST), create_offer(FIRST, IceMode::Keep)]);
+    assert_eq!(bench.gathered("early"), []);
+    assert_eq!(
+        bench.described(DescriptionKind::Offer),
+        [],
+        "not before they have greeted"
+    );
+    assert_eq!(bench.gathered("late"), []);
+    let actions = bench.hear(greeting(LOW, true, &[]));
+    let said = relayed(&actions);
+    assert_eq!(done(actions), []);
+    assert_eq!(
+        said,
+        [
+            json!({"v": 1, "type": "description", "connection": own_number, "sequence": 1, "kind": "offer",
+                "sdp": "our Offer"}),
+            json!({"v": 1, "type": "candidate", "connection": own_number, "sequence": 2, "description": 1,
+                "candidate": {"candidate": "early"}}),
+            json!({"v": 1, "type": "candidate", "connection": own_number, "sequence": 3, "description": 1,
+                "candidate": {"candidate": "late"}}),
+        ]
+    );
+    let actions = bench.hear(answer(7, &own_number, 1, &json!(1)));
+    let sdp = "their answer".to_owned();
+    let (peer, attempt) = (PEER, FIRST);
+    assert_eq!(actions, [Action::AcceptAnswer { peer, attempt, sdp }]);
+    assert_eq!(
+        bench.hear(trickled(7, 2, 1, "theirs")),
+        [],
+        "not before the answer is set"
+    );
+    assert_eq!(bench.peer(PeerInput::AnswerAccepted), [add_candidate("theirs")]);
+    assert_eq!(bench.peer(PeerInput::ControlOpened), []);
+    assert_eq!(
+        bench.link(),
+        LinkState::Negotiating,
+        "the control channel alone is not enough"
+    );
+    bench.peer(PeerInput::Transport(TransportState::Connected));
+    assert_eq!(bench.link(), LinkState::Connected { since: bench.now });
+    assert_eq!(bench.machine.poll_deadline(), None);
+    assert_eq!(bench.dropped(), Dropped::default());
+    let kinds: Vec<MilestoneKind> = bench.machine.timeline().map(|milestone| milestone.kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            MilestoneKind::JoinedRoom,
+            MilestoneKind::Greeted,
+            MilestoneKind::Connected
+        ]
+    );
+}
+
+#[test]
+fn a_member_replies_and_waits_for_the_offer() {
+    let mut bench = Bench::joined(&[]);
+    assert_eq!(bench.server(ServerMessage::PeerJoined { slot: THEIRS }), []);
+    let actions = bench.hear(greeting(LOW, false, &[]));
+    assert_eq!(relayed(&actions)[0]["is_reply"], json!(true));
+    assert_eq!(done(actions), [create(FIRST)]);
+    assert_eq!(bench.machine.snapshot().phase, CallPhase::Connecting);
+    assert_eq!(bench.hear(offer(7, 1)), [accept_offer(OfferAcceptance::Plain)]);
+    assert_eq!(bench.hear(trickled(7, 2, 1, "theirs")), []);
+    let actions = bench.described(DescriptionKind::Answer);
+    let said = relayed(&actions);
+    assert_eq!(
+        (&said[0]["kind"], &said[0]["toward"], &said[0]["answers"]),
+        (&json!("answer"), &json!(7), &json!(1))
+    );
+    assert_eq!(done(actions), [add_candidate("theirs")]);
+}
+
+#[test]
+fn two_offers_at_once_are_settled_by_politeness() {
+    for (who, is_polite) in [(HIGH, true), (LOW, false)] {
+        let mut bench = Bench::greeted_by(who);
+        let (_, actions) = bench.wait_for_action();
+        assert_eq!(
+            actions,
+            [create_offer(FIRST, IceMode::Keep)],
+            "none came, so it is our turn"
+        );
+        assert_eq!(bench.hear(offer(7, 1)), [], "one step at a time");
+        let actions = bench.described(DescriptionKind::Offer);
+        if is_polite {
+            assert_eq!(done(actions), [accept_offer(OfferAcceptance::RollbackFirst)]);
+            bench.described(DescriptionKind::Answer);
+            assert_eq!(bench.hear(trickled(7, 2, 1, "theirs")), [add_candidate("theirs")]);
+        } else {
+            // They may not have ours: it goes out once more for the offer that was ignored.
+            assert_eq!(relayed(&actions).len(), 2);
+            assert_eq!(done(actions), []);
+            assert_eq!(bench.hear(trickled(7, 2, 1, "of an ignored offer")), []);
+            let number = bench.hear(offer(7, 3));
+            let number = &relayed(&number)[0]["connection"];
+            bench.hear(answer(7, number, 4, &json!(1)));
+            assert_eq!(bench.peer(PeerInput::AnswerAccepted), [], "nor its candidates");
+        }
+    }
+}
+
+#[test]
+fn ice_is_restarted_over_both_ways() {
+    let mut bench = Bench::connected_to(LOW);
+    assert_eq!(
+        bench.give(Input::Local(LocalIntent::RestartIce)),
+        [create_offer(FIRST, IceMode::Restart)]
+    );
+    let actions = bench.described(DescriptionKind::Offer);
+    assert_eq!(on_control(&actions), relayed(&actions));
+    assert_eq!(on_control(&actions)[0]["toward"], json!(7));
+    assert!(
+        matches!(actions[0], Action::SendControl { .. }),
+        "the control channel first"
+    );
+    let said = &on_control(&actions)[0];
+    let reply = answer(7, &said["connection"], 2, &said["sequence"]);
+    assert_eq!(bench.hear(reply.clone()).len(), 1);
+    assert_eq!(
+        bench.peer(PeerInput::Control(reply.to_string().into_bytes())),
+        [],
+        "what comes twice is dropped"
+    );
+    assert_eq!(bench.dropped().duplicate, 1);
+    bench.peer(PeerInput::AnswerAccepted);
+    assert!(matches!(bench.link(), LinkState::Connected { .. }));
+}
+
+#[test]
+fn silence_is_shown_at_once_and_the_impolite_side_looks_for_a_path_first() {
+    for (who, first) in [(LOW, Duration::ZERO), (HIGH, Duration::from_secs(3))] {
+        let mut bench = Bench::connected_to(who);
+        let since = bench.now;
+        let mut actions = bench.peer(PeerInput::Transport(TransportState::Silent));
+        assert_eq!(bench.link(), LinkState::Reconnecting { since });
+        assert_eq!(bench.machine.snapshot().phase, CallPhase::Reconnecting);
+        let mut waited = Duration::ZERO;
+        if actions.is_empty() {
+            (waited, actions) = bench.wait_for_action();
+        }
+        assert_eq!(actions, [create_offer(FIRST, IceMode::Restart)]);
+        assert_eq!(waited, first);
+        let actions = bench.peer(PeerInput::Transport(TransportState::Alive));
+        assert_eq!(on_control(&actions)[0]["type"], json!("media"));
+        assert!(matches!(bench.link(), LinkState::Connected { .. }));
+        assert_eq!(bench.machine.snapshot().participants[0].reconnects, 1);
+    }
+}
+
+#[test]
+fn a_connection_that_does_not_come_up_is_replaced_after_ten_seconds_three_times() {
+    let mut bench = Bench::greeted_by(LOW);
+    bench.hear(offer(7, 1));
+    bench.described(DescriptionKind::Answer);
+    bench.peer(PeerInput::Transport(TransportState::Connected));
+    let (waited, actions) = bench.wait_for_action();
+    assert_eq!(
+        waited,
+        Duration::from_secs(10),
+        "connected without a control channel is not up"
+    );
+    let second = Attempt(2);
+    assert_eq!(
+        actions,
+        [close(FIRST), create(second), create_offer(second, IceMode::Keep)]
+    );
+    assert_eq!(
+        bench.described(DescriptionKind::Answer),
+        [],
+        "what belongs to the old one is dropped"
+    );
+    assert_eq!(bench.dropped().stale, 1);
+    let (waited, actions) = bench.wait_for_action();
+    assert_eq!((waited, actions.len()), (Duration::from_secs(10), 3));
+    let (waited, actions) = bench.wait_for_action();
+    assert_eq!(waited, Duration::from_secs(10));
+    assert_eq!(actions.last(), Some(&Action::Finished(EndReason::PeersUnreachable)));
+    assert_eq!(
+        bench.machine.snapshot().phase,
+        CallPhase::Ended(EndReason::PeersUnreachable)
+    );
+}
+
+#[test]
+fn a_step_that_fails_replaces_the_connection_but_never_cuts_running_media() {
+    let fault = || PeerInput::Fault(NegotiationFault::RemoteDescription("bad".to_owned()));
+    let mut bench = Bench::greeted_by(HIGH);
+    bench.hear(offer(7, 1));
+    let second = Attempt(2);
+    assert_eq!(
+        bench.peer(fault()),
+        [close(FIRST), create(second), create_offer(second, IceMode::Keep)]
+    );
+
+    let mut bench = Bench::connected_to(HIGH);
+    bench.give(Input::NetworkChanged);
+    assert_eq!(bench.peer(fault()), []);
+    assert!(matches!(bench.link(), LinkState::Connected { .. }));
+    let actions = bench.peer(PeerInput::Transport(TransportState::Silent));
+    assert_eq!(done(actions), [], "without a server there is nobody to agree with");
+}
+
+#[test]
+fn a_new_connection_of_theirs_replaces_ours() {
+    let mut bench = Bench::connected_to(LOW);
+    let second = Attempt(2);
+    let actions = bench.hear(offer(8, 1));
+    assert_eq!(actions[..2], [close(FIRST), create(second)]);
+    assert!(matches!(actions[2], Action::AcceptOffer { attempt, .. } if attempt == second));
+    assert!(matches!(bench.link(), LinkState::Reconnecting { .. }));
+    assert_eq!(bench.hear(offer(7, 9)), [], "the old one is over");
+    assert_eq!(bench.hear(trickled(7, 10, 9, "old")), []);
+    assert_eq!(bench.dropped().stale, 2);
+}
+
+#[test]
+fn a_peer_that_replaces_without_end_is_not_followed_without_end() {
+    let mut bench = Bench::connected_to(LOW);
+    let followed = (8..1_000)
+        .map(|number| done(bench.hear(offer(number, 1))).len())
+        .filter(|count| *count > 0);
+    assert!(followed.count() <= 20);
+}
+
+#[test]
+fn a_server_that_comes_back_without_memory_gets_new_slots_and_touches_nothing() {
+    let mut bench = Bench::connected_to(LOW);
+    assert_eq!(bench.unreachable(), []);
+    assert!(matches!(
+        bench.machine.snapshot().signaling,
+        SignalingState::Retrying { failures: 1, .. }
+    ));
+    assert_eq!(bench.wait_for_action().1, [Action::ConnectSignaling]);
+    let resume = Some(Resume {
+        slot: Slot(1),
+        token: TOKEN,
+    });
+    assert_eq!(bench.signaling(SignalingInput::Connected), [join_message(resume)]);
+    let actions = bench.enter(&[THEIRS], false);
+    assert_eq!(done(actions.clone()), [], "no connection for somebody we may know");
+    let own_number = relayed(&actions)[0]["connections"][0].clone();
+    assert_eq!(bench.hear(greeting(LOW, true, &[7])), []);
+    assert_eq!(bench.machine.snapshot().participants.len(), 1);
+    assert!(matches!(bench.link(), LinkState::Connected { .. }));
+    let again = relayed(&bench.hear(greeting(LOW, false, &[7])));
+    assert_eq!(again[0]["connections"], json!([own_number]), "which they recognize");
+}
+
+#[test]
+fn nobody_takes_the_place_of_somebody_connected() {
+    let mut bench = Bench::connected_to(LOW);
+    let intruder = Slot(5);
+    bench.server(ServerMessage::PeerJoined { slot: intruder });
+    for message in [
+        greeting(LOW, false, &[]),
+        greeting(LOW, false, &[8, 9]),
+        greeting(OURS, false, &[7]),
+        offer(8, 1),
+        json!({"v": 1, "type": "bye"}),
+    ] {
+        assert_eq!(bench.hear_from(intruder, message), []);
+    }
+    assert_eq!((bench.dropped().impostor, bench.dropped().unknown_sender), (3, 2));
+    assert_eq!(bench.hear(greeting(HIGH, false, &[])), [], "nor changes who they are");
+    assert!(matches!(bench.link(), LinkState::Connected { .. }));
+}
+
+#[test]
+fn leaving_is_final_and_being_away_is_not() {
+    let mut bench = Bench::connected_to(LOW);
+    let slot = THEIRS;
+    let mut alive = Bench {
+        machine: bench.machine.clone(),
+        now: bench.now,
+    };
+    for notice in [
+        ServerMessage::PeerAway { slot },
+        ServerMessage::PeerLeft {
+            slot,
+            reason: LeaveReason::Lost,
+        },
+    ] {
+        assert_eq!(alive.server(notice), []);
+        assert!(
+            matches!(alive.link(), LinkState::Connected { .. }),
+            "media says they are there"
+        );
+    }
+    alive.peer(PeerInput::Transport(TransportState::Silent));
+    alive.wait(Duration::from_millis(19_900));
+    assert_eq!(alive.machine.snapshot().phase, CallPhase::Reconnecting);
+    alive.wait(Duration::from_millis(200));
+    assert_eq!(alive.machine.snapshot().phase, CallPhase::Waiting);
+
+    let mut told = Bench {
+        machine: bench.machine.clone(),
+        now: bench.now,
+    };
+    let gone = [close(FIRST), Action::ForgetPeer { peer: PEER }];
+    assert_eq!(
+        told.server(ServerMessage::PeerLeft {
+            slot,
+            reason: LeaveReason::Left
+        }),
+        gone
+    );
+    let bye = json!({"v": 1, "type": "bye"}).to_string().into_bytes();
+    assert_eq!(bench.peer(PeerInput::Control(bye)), gone);
+    assert_eq!(
+        bench.hear(greeting(LOW, false, &[7])),
+        [],
+        "what was on its way is too late"
+    );
+    assert_eq!(bench.machine.snapshot().phase, CallPhase::Waiting);
+}
+
+#[test]
+fn hanging_up_says_so_both_ways() {
+    let mut bench = Bench::connected_to(LOW);
+    let actions = bench.give(Input::Local(LocalIntent::Leave));
+    assert_eq!(on_control(&actions), [json!({"v": 1, "type": "bye"})]);
+    let expected = [
+        Action::Signal(ClientMessage::Leave),
+        Action::CloseSignaling,
+        close(FIRST),
+        Action::Finished(EndReason::HungUp),
+    ];
+    assert_eq!(actions[1..], expected);
+}
+
+#[test]
+fn retries_become_slower_up_to_five_seconds() {
+    let mut bench = Bench::connected_to(LOW);
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        bench.unreachable();
+        let (pause, actions) = bench.wait_for_action();
+        assert_eq!(actions, [Action::ConnectSignaling]);
+        pauses.push(pause.as_millis());
+    }
+    for (pause, longest) in pauses.iter().zip([250, 500, 1_000, 2_000, 4_000, 5_000, 5_000, 5_000]) {
+        assert!((longest * 3 / 4..=longest).contains(pause), "{pauses:?}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_left_and_tried_again() {
+    let mut bench = Bench::idle();
+    bench.give(Input::Local(LocalIntent::Join { room: ROOM }));
+    let (waited, actions) = bench.wait_for_action();
+    assert_eq!(
+        (waited, actions),
+        (Duration::from_secs(5), vec![Action::CloseSignaling])
+    );
+    assert_eq!(bench.wait_for_action().1, [Action::ConnectSignaling]);
+    bench.signaling(SignalingInput::Connected);
+    let (_, actions) = bench.wait_for_action();
+    let why = "the server did not answer in time".to_owned();
+    assert_eq!(
+        actions,
+        [
+            Action::CloseSignaling,
+            Action::Finished(EndReason::ServerUnreachable(why))
+        ]
+    );
+    assert_eq!(bench.now - Time(Duration::from_secs(100)), Duration::from_secs(10));
+}
+
+#[test]
+fn a_wrong_server_ends_only_a_call_with_nobody_in_it() {
+    let wrong = || SignalingInput::Disconnected(SignalingLoss::WrongServer("a web shop".to_owned()));
+    let mut bench = Bench::idle();
+    bench.give(Input::Local(LocalIntent::Join { room: ROOM }));
+    assert_eq!(
+        bench.signaling(wrong()),
+        [Action::Finished(EndReason::WrongServer("a web shop".to_owned()))]
+    );
+    let mut bench = Bench::connected_to(LOW);
+    assert_eq!(bench.signaling(wrong()), []);
+    assert_eq!(bench.machine.snapshot().phase, CallPhase::Active);
+}
+
+#[test]
+fn refusals() {
+    for (code, is_final) in [
+        (ErrorCode::ClientTooOld, true),
+        (ErrorCode::ClientTooNew, true),
+        (ErrorCode::RoomFull, true),
+        (ErrorCode::Busy, false),
+        (ErrorCode::TooFast, false),
+    ] {
+        let mut bench = Bench::idle();
+        bench.give(Input::Local(LocalIntent::Join { room: ROOM }));
+        bench.signaling(SignalingInput::Connected);
+        let message = "No.".to_owned();
+        let refusal = ServerMessage::Error { code, message };
+        let actions = bench.server(refusal.clone());
+        let end = Action::Finished(EndReason::Refused("No.".to_owned()));
+        let expected = if is_final {
+            vec![Action::CloseSignaling, end]
+        } else {
+            vec![Action::CloseSignaling]
+        };
+        assert_eq!(actions, expected, "{code:?}");
+        let mut bench = Bench::connected_to(LOW);
+        bench.server(refusal);
+        assert_eq!(bench.machine.snapshot().phase, CallPhase::Active, "{code:?}");
+    }
+}
+
+#[test]
+fn candidates_are_bounded() {
+    let mut bench = Bench::greeted_by(LOW);
+    for sequence in 2..102 {
+        assert_eq!(bench.hear(trickled(7, sequence, 1, "early")), []);
+    }
+    assert_eq!(bench.dropped().overflow, 36, "64 wait for the description");
+    bench.hear(offer(7, 1));
+    let added = done(bench.described(DescriptionKind::Answer));
+    assert_eq!(added.len(), 64);
+    assert_eq!(bench.hear(trickled(7, 200, 1, "one more")), []);
+}
+
+#[test]
+fn the_room_is_bounded() {
+    let members: Vec<Slot> = (2..5_000).map(Slot).collect();
+    let mut bench = Bench::joined(&members);
+    for slot in 5_000..6_000 {
+        bench.server(ServerMessage::PeerJoined { slot: Slot(slot) });
+    }
+    assert!(bench.machine.snapshot().participants.len() <= 8);
+    assert!(bench.dropped().overflow > 5_000);
+}
+
+#[test]
+fn malformed_messages_are_counted_and_change_nothing() {
+    let long = |length: usize| "x".repeat(length);
+    let with = |mut message: Value, field: &str, value: Value| {
+        message[field] = value;
+        message
+    };
+    let timing = |capture_ms: Value| json!({"v": 1, "type": "timings", "source": "camera", "capture_ms": capture_ms, "encode_ms": 1.0});
+    let malformed = [
+        json!(null),
+        json!([]),
+        json!({}),
+        json!({"v": 1}),
+        json!({"v": 1, "type": "unheard_of"}),
+        json!({"v": 2, "type": "bye"}),
+        json!({"v": "1", "type": "bye"}),
+        with(greeting(HIGH, false, &[]), "participant", json!("short")),
+        with(
+            greeting(HIGH, false, &[]),
+            "participant",
+            json!("+fffffffffffffffffffffffffffffff"),
+        ),
+        with(greeting(HIGH, false, &[]), "name", json!(long(2_000))),
+        with(greeting(HIGH, false, &[]), "connections", json!(vec![1; 17])),
+        with(greeting(HIGH, false, &[]), "media", json!("loud")),
+        with(offer(9, 2), "sdp", json!("")),
+        with(offer(9, 2), "sdp", json!("a\u{0}b")),
+        with(offer(9, 2), "sdp", json!(long(32 * 1024 + 1))),
+        with(offer(9, 2), "answers", json!(1)),
+        with(offer(9, 2), "kind", json!("answer")),
+        with(offer(9, 2), "sequence", json!(-1)),
+        with(offer(9, 2), "connection", json!(1u64 << 32)),
+        trickled(7, 2, 1, ""),
+        trickled(7, 2, 1, "two\nlines"),
+        trickled(7, 2, 1, &long(1_025)),
+        with(
+            trickled(7, 2, 1, "c"),
+            "candidate",
+            json!({"candidate": "c", "sdp_mid": long(257)}),
+        ),
+        timing(json!(-1.0)),
+        timing(json!(1e9)),
+        timing(json!("fast")),
+    ];
+    let mut bench = Bench::connected_to(LOW);
+    let before = bench.machine.snapshot();
+    for (index, message) in malformed.iter().enumerate() {
+        assert_eq!(bench.hear(message.clone()), [], "{message}");
+        let payload = message.to_string().into_bytes();
+        assert_eq!(bench.peer(PeerInput::Control(payload)), [], "{message}");
+        assert_eq!(bench.dropped().malformed, 2 * (index as u64 + 1), "{message}");
+    }
+    assert_eq!(bench.machine.snapshot(), before);
+    assert_eq!(bench.hear_from(Slot(77), greeting(HIGH, false, &[])), []);
+    assert_eq!(bench.dropped().unknown_sender, 1);
+}
+
+#[test]
+fn names_are_cleaned() {
+    for (said, shown) in [
+        ("  Bob\t ", "Bob".to_owned()),
+        ("a\u{0}b\u{202e}c\nd", "abcd".to_owned()),
+        ("Зоя 👩‍💻", "Зоя 👩‍💻".to_owned()),
+        (&"é".repeat(100), "é".repeat(64)),
+        ("\u{200b}\u{2066}", String::new()),
+    ] {
+        let mut bench = Bench::greeted_by(LOW);
+        let mut message = greeting(LOW, false, &[]);
+        message["name"] = json!(said);
+        bench.hear(message);
+        assert_eq!(bench.machine.snapshot().participants[0].name, shown);
+    }
+}
+
+/// A message with the right form and any content.
+fn any_message() -> impl Strategy<Value = Value> {
+    let number = || prop_oneof![0..12u32, Just(u32::MAX)];
+    let who = prop_oneof![Just(LOW), Just(HIGH), Just(OURS)];
+    prop_oneof![
+        (who, any::<bool>(), prop::collection::vec(number(), 0..4))
+            .prop_map(|(who, is_reply, held)| greeting(who, is_reply, &held)),
+        (number(), number()).prop_map(|(connection, sequence)| offer(connection, sequence)),
+        (number(), prop::option::of(number()), number(), number()).prop_map(
+            |(connection, toward, sequence, answers)| answer(connection, &json!(toward), sequence, &json!(answers))
+        ),
+        (number(), number(), number()).prop_map(|(connection, sequence, of)| trickled(connection, sequence, of, "c")),
+        number().prop_map(|revision| json!({"v": 1, "type": "media", "revision": revision,
+            "media": {"microphone": "off", "camera": "off", "screen": "on"}})),
+        Just(json!({"v": 1, "type": "bye"})),
+    ]
+}
+
+fn any_server_message() -> impl Strategy<Value = ServerMessage> {
+    let slot = || (0..4u32).prop_map(Slot);
+    let message = prop_oneof![
+        4 => any_message().prop_map(|message| message.to_string().into_bytes()),
+        1 => prop::collection::vec(any::<u8>(), 0..40),
+    ];
+    prop_oneof![
+        8 => (slot(), message).prop_map(|(from, blob)| ServerMessage::Relay { from, blob: Blob(blob) }),
+        2 => slot().prop_map(|slot| ServerMessage::PeerJoined { slot }),
+        1 => slot().prop_map(|slot| ServerMessage::PeerAway { slot }),
+        1 => slot().prop_map(|slot| ServerMessage::PeerBack { slot }),
+        1 => slot().prop_map(|slot| ServerMessage::PeerLeft { slot, reason: LeaveReason::Lost }),
+        1 => slot().prop_map(|slot| ServerMessage::PeerLeft { slot, reason: LeaveReason::Left }),
+        2 => (slot(), prop::collection::vec(slot(), 0..4), any::<bool>()).prop_map(|(slot, members, resumed)| {
+            ServerMessage::Joined { v: 1, slot, token: TOKEN, members, resumed }
+        }),
+    ]
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    let state = prop_oneof![
+        Just(TransportState::Connecting),
+        Just(TransportState::Connected),
+        Just(TransportState::Silent),
+        Just(TransportState::Alive),
+        Just(TransportState::Failed),
+        Just(TransportState::Closed),
+    ];
+    let kind = prop_oneof![Just(DescriptionKind::Offer), Just(DescriptionKind::Answer)];
+    let event = prop_oneof![
+        2 => kind.prop_map(|kind| PeerInput::LocalDescription { kind, sdp: "s".to_owned() }),
+        1 => Just(PeerInput::AnswerAccepted),
+        1 => Just(PeerInput::LocalCandidate(candidate("c"))),
+        1 => Just(PeerInput::Fault(NegotiationFault::Create("f".to_owned()))),
+        3 => state.prop_map(PeerInput::Transport),
+        2 => Just(PeerInput::ControlOpened),
+        2 => any_message().prop_map(|message| PeerInput::Control(message.to_string().into_bytes())),
+    ];
+    prop_oneof![
+        6 => any_server_message().prop_map(|message| Input::Signaling(SignalingInput::Message(message))),
+        6 => (1..6u32, 1..12u32, event).prop_map(|(peer, attempt, event)| Input::Peer {
+            peer: PeerKey(peer), attempt: Attempt(attempt), event
+        }),
+        2 => Just(Input::Signaling(SignalingInput::Connected)),
+        1 => Just(Input::Signaling(SignalingInput::Disconnected(SignalingLoss::Unreachable(String::new())))),
+        1 => Just(Input::NetworkChanged),
+        1 => Just(Input::Local(LocalIntent::RestartIce)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 2_000,
+        rng_seed: RngSeed::Fixed(2),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// Whatever comes in whatever order: no panic, a bounded answer, connections opened and closed in pairs.
+    #[test]
+    fn any_inputs_in_any_order(inputs in prop::collection::vec((any_input(), 0..4_000u64), 1..80)) {
+        let mut bench = Bench::idle();
+        bench.give(Input::Local(LocalIntent::Join { room: ROOM }));
+        let mut open = std::collections::BTreeMap::new();
+        let mut is_finished = false;
+        for (input, pause_ms) in inputs {
+            let mut actions = bench.give(input);
+            actions.extend(bench.wait(Duration::from_millis(pause_ms)));
+            prop_assert!(actions.len() < 1_000, "{} actions for one input", actions.len());
+            for action in actions {
+                prop_assert!(!is_finished, "after the end: {action:?}");
+                match action {
+                    Action::CreatePeer { peer, attempt } => prop_assert_eq!(open.insert(peer, attempt), None),
+                    Action::ClosePeer { peer, attempt } => prop_assert_eq!(open.remove(&peer), Some(attempt)),
+                    Action::ForgetPeer { peer } => prop_assert!(!open.contains_key(&peer)),
+                    Action::CreateOffer { peer, attempt, .. }
+                    | Action::AcceptOffer { peer, attempt, .. }
+                    | Action::AcceptAnswer { peer, attempt, .. }
+                    | Action::AddCandidate { peer, attempt, .. }
+                    | Action::SendControl { peer, attempt, .. } => {
+                        prop_assert_eq!(open.get(&peer), Some(&attempt));
+                    }
+                    Action::Finished(_) => {
+                        prop_assert!(open.is_empty());
+                        is_finished = true;
+                    }
+                    Action::ConnectSignaling
+                    | Action::Signal(_)
+                    | Action::CloseSignaling
+                    | Action::ApplyLocalMedia(_) => {}
+                }
+            }
+            prop_assert!(bench.machine.snapshot().participants.len() <= 16);
+        }
+    }
+}
