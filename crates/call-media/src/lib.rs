@@ -4,8 +4,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-pub mod codec;
+pub mod audio;
 pub mod capture;
+pub mod codec;
 pub mod colour;
 pub mod devices;
 pub mod frame;
@@ -13,6 +14,7 @@ pub mod latest;
 pub mod percentiles;
 pub mod quality;
 pub mod receive;
+pub mod record;
 pub mod rtp;
 pub mod send;
 pub mod spec;
