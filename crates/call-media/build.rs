@@ -7,7 +7,6 @@ use std::process::{Command, Stdio};
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-env-changed=PATH");
     println!("cargo:rerun-if-env-changed=OPENH264_NO_ASM");
     let arch = std::env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     if !matches!(arch.as_str(), "x86" | "x86_64") {

@@ -12,6 +12,20 @@ pub use encoder::H264Encoder;
 /// `profile-level-id` of what we send and receive (RFC 6184, section 8.1): constrained baseline 3.1.
 pub const PROFILE_LEVEL_ID: &str = "42e01f";
 
+/// A symbol of openh264's assembler code: linking fails without it.
+///
+/// `build.rs` refuses to build where nasm is missing, but a library that was built before nasm was installed stays in the
+/// target folder. If the linker does not find `WelsCPUIdVerify`: `cargo clean -p openh264-sys2`, and build again.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+mod assembler {
+    unsafe extern "C" {
+        fn WelsCPUIdVerify() -> i32;
+    }
+
+    #[used]
+    static LINKED: unsafe extern "C" fn() -> i32 = WelsCPUIdVerify;
+}
+
 /// NAL unit types (ITU-T H.264, table 7-1).
 pub(crate) mod nal {
     /// Slice of a picture that a decoder can start with.

@@ -83,6 +83,15 @@ impl VideoReceiver {
         self.shared.statistics().forget_gap();
     }
 
+    /// What comes from now on is on a new connection: it counts its packets from elsewhere and begins with a key
+    /// frame. The figures go on.
+    pub fn restart(&self) {
+        let mut queue = self.shared.queue();
+        queue.packets.clear();
+        queue.bytes = 0;
+        queue.restarted = true;
+    }
+
     /// Ends the thread and waits for it. Packets that still come are dropped.
     pub fn stop(&self) {
         self.shared.queue().stopped = true;
@@ -156,6 +165,7 @@ struct Queue {
     /// The thread waits for a packet in particular: wake it for each.
     eager: bool,
     wake: Wake,
+    restarted: bool,
     stopped: bool,
     packets_in: u64,
     bytes_in: u64,
@@ -260,6 +270,9 @@ impl Worker {
         };
         queue.wake = Wake::No;
         queue.bytes = 0;
+        if std::mem::take(&mut queue.restarted) {
+            self.reorder.restart();
+        }
         std::mem::swap(&mut queue.packets, &mut self.inbox);
         !queue.stopped
     }

@@ -16,7 +16,8 @@ pub const MAX_PACKETS: usize = 2_048;
 pub const MAX_BYTES: usize = 4 << 20;
 /// A packet this far behind is no straggler: two in a row mean that the sender counts from elsewhere now.
 const RESTART_DISTANCE: u64 = 3_000;
-/// Three requests for a retransmission, 30 ms apart, and a little for the scheduler.
+/// Three requests for a retransmission are answered within this and three round trips: the first goes out within 30 ms
+/// of the hole, the others 30 ms or a round trip apart.
 const BASE_WAIT: Duration = Duration::from_millis(120);
 /// Longer than this a key frame is the quicker way.
 const LONGEST_WAIT: Duration = Duration::from_millis(600);
@@ -88,7 +89,7 @@ impl ReorderBuffer {
 
     /// Tells the round-trip time, on which the wait for retransmissions depends.
     pub fn set_rtt(&mut self, rtt: Duration) {
-        self.wait = BASE_WAIT.saturating_add(rtt.saturating_mul(2)).min(LONGEST_WAIT);
+        self.wait = BASE_WAIT.saturating_add(rtt.saturating_mul(3)).min(LONGEST_WAIT);
     }
 
     /// What went wrong so far.
@@ -112,6 +113,17 @@ impl ReorderBuffer {
     /// Goes on with the next key frame only: what a decoder needs after an error.
     pub fn seek_key_frame(&mut self) {
         self.position = Position::KeyFrame;
+    }
+
+    /// Forgets the stream so far, but not what went wrong in it: what comes next counts from elsewhere, and
+    /// begins with a key frame.
+    pub fn restart(&mut self) {
+        self.unwrapper = Unwrapper::default();
+        self.packets.clear();
+        self.key_starts.clear();
+        self.bytes = 0;
+        self.position = Position::KeyFrame;
+        self.restart_at = None;
     }
 
     /// Takes a packet in.

@@ -11,10 +11,10 @@ use super::sps::Sps;
 use crate::codec::{VideoCodecError, VideoDecoder};
 use crate::frame::{Colour, FramePool, VideoFrame};
 
-/// Largest picture we decode: level 5.1 in landscape.
-const MAX_WIDTH: usize = 4_096;
-/// See [`MAX_WIDTH`].
-const MAX_HEIGHT: usize = 2_304;
+/// Largest picture we decode, lying or standing: the 36,864 macroblocks of level 5.1.
+const MAX_LONG_SIDE: usize = 4_096;
+/// See [`MAX_LONG_SIDE`].
+const MAX_SHORT_SIDE: usize = 2_304;
 /// Most memory that a stream may make the decoder take for reference pictures: sixteen of 1080p, four of 2160p.
 const MAX_REFERENCE_BYTES: usize = 64 << 20;
 
@@ -65,7 +65,7 @@ impl VideoDecoder for H264Decoder {
 
 fn within_limits(width: usize, height: usize, references: u32) -> Result<(), VideoCodecError> {
     let even = width.is_multiple_of(2) && height.is_multiple_of(2);
-    let sized = (1..=MAX_WIDTH).contains(&width) && (1..=MAX_HEIGHT).contains(&height);
+    let sized = width.max(height) <= MAX_LONG_SIDE && (1..=MAX_SHORT_SIDE).contains(&width.min(height));
     let bytes = (width * height * 3 / 2).saturating_mul(references as usize);
     if even && sized && bytes <= MAX_REFERENCE_BYTES {
         return Ok(());
