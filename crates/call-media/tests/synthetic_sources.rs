@@ -37,7 +37,7 @@ fn spec(text: &str) -> CameraSpec {
 /// A y4m file of 64x64 pictures with these lumas.
 fn y4m(rate: &str, lumas: &[u8]) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-    write!(file, "YUV4MPEG2 W64 H64 F{rate}\n").expect("room on the disk");
+    writeln!(file, "YUV4MPEG2 W64 H64 F{rate}").expect("room on the disk");
     for &luma in lumas {
         file.write_all(b"FRAME\n").expect("room on the disk");
         file.write_all(&[luma; 64 * 64 * 3 / 2]).expect("room on the disk");
@@ -71,16 +71,14 @@ fn failure(camera: &Camera) -> (DeviceProblem, String) {
 fn the_test_camera_stamps_every_frame_and_counts_them() {
     let (sink, frames) = collector();
     let camera = Camera::open(spec("test:640x360@60"), StampMode::Off, sink);
-    let mut expected = 0;
     let mut last_captured = None;
-    for _ in 0..20 {
+    for expected in 0..20 {
         let frame = frames.recv_timeout(PATIENCE).expect("a frame");
         assert_eq!((frame.width(), frame.height()), (640, 360));
         let stamp = stamp::read(frame.y(), frame.width(), frame.width(), frame.height()).expect("a stamp");
         assert_eq!(stamp.counter, expected);
         assert!(last_captured < Some(frame.captured_at));
         last_captured = Some(frame.captured_at);
-        expected += 1;
         let age = stamp::latency_ms(stamp, stamp::unix_ms_now());
         assert!((0.0..60_000.0).contains(&age), "{age}");
     }

@@ -115,10 +115,10 @@ pub(super) fn supervise(outlet: &Arc<Outlet>, name: Option<&str>, stamp: StampMo
 fn report(outlet: &Outlet, error: DeviceError) {
     use DeviceProblem::{Busy, Missing, Stalled, Unplugged};
     if let DeviceStatus::Failed(known) = outlet.status() {
-        match (known.problem, error.problem) {
-            // It was unplugged, so it is missing. It is stalled in a thread of ours, so it is busy.
-            (Unplugged, Missing) | (Stalled, Busy) => return,
-            _ => {}
+        // It was unplugged, so it is missing. It is stalled in a thread of ours, so it is busy.
+        let follows = matches!((known.problem, error.problem), (Unplugged, Missing) | (Stalled, Busy));
+        if follows {
+            return;
         }
     }
     outlet.set_status(DeviceStatus::Failed(error));

@@ -3,7 +3,7 @@
 //! In: a specification. Out: stamped [`VideoFrame`]s, pushed into a [`VideoSink`] from a thread called
 //! "camera" or "screen", and a [`DeviceStatus`] beside them. Whoever holds a [`camera::Camera`] or
 //! [`screen::Screen`] never waits for its device: opening, failing, retrying and closing all happen
-//! on threads of their own, which share an [`Outlet`] with the owner.
+//! on threads of their own, which share an `Outlet` with the owner.
 
 pub mod camera;
 mod device;

@@ -158,10 +158,11 @@ fn probe_by_guessing(found: &Found) -> Probe {
             };
             match guarded(|| nokhwa::Camera::new(found.index.clone(), exactly(mode))) {
                 Ok(_) => return Probe::Camera(vec![mode]),
-                Err(error) => match failed_property(&error) {
-                    Some("parameters" | "FrameFormat") => return Probe::NotACamera,
-                    Some(_) | None => {}
-                },
+                Err(error) => {
+                    if let Some("parameters" | "FrameFormat") = failed_property(&error) {
+                        return Probe::NotACamera;
+                    }
+                }
             }
         }
     }
