@@ -17,7 +17,7 @@ use crate::ui::theme::tokens::size;
 use crate::ui::theme::{icons, style};
 use crate::ui::ui_command::UiCommand;
 use crate::video_texture::VideoTextures;
-use crate::view_state::{CallPurpose, ChosenDevices, ViewState};
+use crate::view_state::{CallPurpose, ChosenDevices, Screen, ViewState};
 
 /// What the window is opened with. Engine and window have to be told the same devices and name.
 #[derive(Clone, Debug)]
@@ -75,6 +75,8 @@ struct App {
     i18n: I18n,
     inbox: PictureInbox,
     textures: Option<VideoTextures>,
+    /// What is being shown.
+    screen: Screen,
 }
 
 impl App {
@@ -102,6 +104,7 @@ impl App {
             settings: options.settings,
             inbox,
             textures,
+            screen: Screen::Home,
         };
         if let Some(link) = options.join_link {
             app.open_lobby(link);
@@ -171,6 +174,7 @@ impl eframe::App for App {
             }
             None => &NoPictures,
         };
+        self.screen = self.view.screen(&snapshot);
         let commands = ui::show(ui, &snapshot, &mut self.view, &self.i18n, pictures);
         for command in commands {
             self.perform(command, ui.ctx());
@@ -178,7 +182,7 @@ impl eframe::App for App {
     }
 
     fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
-        visuals.panel_fill.to_normalized_gamma_f32()
+        ui::background(self.screen, visuals).to_normalized_gamma_f32()
     }
 
     fn on_exit(&mut self, gl: Option<&eframe::glow::Context>) {

@@ -1,29 +1,29 @@
 //! Pictures from I420 frames onto the screen. Runs on the main thread, with the GL context current.
 //!
 //! There are two ways, chosen by who draws ([`choose`]):
-//! * a graphics card gets the three planes as they are and converts in a shader ([`planes`]);
+//! * a graphics card gets the three planes as they are and converts in a shader ([`shaders`]);
 //! * where the processor draws (llvmpipe), a shader is slow: SIMD code converts to RGBA first.
 //!
 //! Either way a picture is made smaller before the upload when it is shown at half its size or less: that is
 //! cheaper than uploading all of it, and looks better than what a texture unit makes of it. Nothing is
 //! allocated per picture once sizes have settled.
 
-mod planes;
 mod scale;
+mod shaders;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use call_engine::{FramePool, VideoFrame, i420_to_rgba};
+use call_engine::{Colour, FramePool, VideoFrame, i420_to_rgba};
 use eframe::egui_glow::ShaderVersion;
 use eframe::glow::{self, HasContext as _};
 use egui::epaint::RectShape;
-use egui::{Color32, Painter, Shape, TextureId, Vec2, vec2};
+use egui::{Color32, Painter, TextureId, Vec2, vec2};
 
 use crate::repaint::Painting;
 use crate::ui::pictures::{PictureId, Pictures, Placement};
-use planes::PlaneProgram;
+use shaders::{Conversion, Shaders, Source};
 
 /// Names of software renderers, as `GL_RENDERER` has them.
 const SOFTWARE: [&str; 5] = ["llvmpipe", "softpipe", "swrast", "swiftshader", "software rasterizer"];
@@ -64,25 +64,34 @@ pub fn choose(painting: Painting, wish: Option<&str>) -> Upload {
 /// One source's texture: one of RGBA, or three of one plane each.
 struct Texture {
     layers: Vec<glow::Texture>,
-    /// Of the layers, as uploaded; zero before the first upload.
+    /// Of the first layer, as uploaded; zero before the first upload.
     size_px: [usize; 2],
     /// Of the frame it came from.
     frame_size: Vec2,
-    /// Handle of an RGBA texture in egui.
-    id: Option<TextureId>,
-    conversion: planes::Conversion,
+    conversion: Conversion,
     /// How large it was painted last, in pixels of the screen.
     shown_px: Cell<Vec2>,
+    /// Its handle where egui paints it.
+    id: Option<TextureId>,
+}
+
+/// Who paints textures.
+enum Brush {
+    /// Our own shaders.
+    Shaders(Arc<Shaders>),
+    /// egui, where the driver is too old for them; always from RGBA.
+    Egui,
 }
 
 /// The newest picture of each source, as textures.
 pub struct VideoTextures {
     gl: Arc<glow::Context>,
     painting: Painting,
-    program: Option<Arc<PlaneProgram>>,
+    upload: Upload,
+    brush: Brush,
     max_side_px: usize,
     textures: BTreeMap<PictureId, Texture>,
-    /// Textures of sources that are gone: egui has no way to give a native texture back, so they are reused.
+    /// Textures of sources that are gone, for the next ones: egui has no way to give a native texture back.
     spare: Vec<Texture>,
     rgba: Vec<u8>,
     small_frames: FramePool,
@@ -101,15 +110,19 @@ impl VideoTextures {
         };
         let painting = painting(&renderer);
         let wish = std::env::var(OVERRIDE).ok();
-        let program = match choose(painting, wish.as_deref()) {
-            Upload::Planes => plane_program(gl),
-            Upload::Rgba => None,
+        let (upload, brush) = match choose(painting, wish.as_deref()) {
+            Upload::Planes => match shaders(gl, Source::Planes) {
+                Brush::Egui => (Upload::Rgba, Brush::Egui),
+                brush @ Brush::Shaders(_) => (Upload::Planes, brush),
+            },
+            Upload::Rgba => (Upload::Rgba, shaders(gl, Source::Rgba)),
         };
-        tracing::info!(renderer, planes = program.is_some(), "video textures");
+        tracing::info!(renderer, ?upload, "video textures");
         Self {
             gl: Arc::clone(gl),
             painting,
-            program,
+            upload,
+            brush,
             max_side_px: usize::try_from(max_side).unwrap_or(2048).max(64),
             textures: BTreeMap::new(),
             spare: Vec::new(),
@@ -132,28 +145,34 @@ impl VideoTextures {
         let Some(mut texture) = self.texture(id, frame) else {
             return;
         };
-        let factor = scale::factor(
-            picture.width(),
-            picture.height(),
-            texture.shown_px.get(),
-            self.max_side_px,
-        );
+        let shown_px = texture.shown_px.get();
+        let factor = scale::factor(picture.width(), picture.height(), shown_px, self.max_side_px);
         let small = (factor > 1).then(|| scale::down(picture, factor, &self.small_frames));
         let fitting = small.as_ref().unwrap_or(picture);
-        match &self.program {
-            Some(program) => program.upload(&self.gl, &texture.layers, texture.size_px, fitting),
-            None => {
-                i420_to_rgba(fitting, &mut self.rgba);
-                let size_px = [fitting.width(), fitting.height()];
-                if let Some(layer) = texture.layers.first() {
-                    upload_layer(&self.gl, *layer, RGBA, texture.size_px, size_px, &self.rgba);
-                }
-            }
-        }
+        self.fill(&texture, fitting);
         texture.size_px = [fitting.width(), fitting.height()];
         texture.frame_size = vec2(picture.width() as f32, picture.height() as f32);
-        texture.conversion = planes::Conversion::of(picture.colour);
+        texture.conversion = Conversion::of(picture.colour);
         self.textures.insert(id, texture);
+    }
+
+    fn fill(&mut self, texture: &Texture, picture: &VideoFrame) {
+        let size_px = [picture.width(), picture.height()];
+        let half = |[width, height]: [usize; 2]| [width / 2, height / 2];
+        let (small_old, small_new) = (half(texture.size_px), half(size_px));
+        match (self.upload, texture.layers.as_slice()) {
+            (Upload::Planes, [luma, blue, red]) => {
+                upload_layer(&self.gl, *luma, PLANE, texture.size_px, size_px, picture.y());
+                upload_layer(&self.gl, *blue, PLANE, small_old, small_new, picture.u());
+                upload_layer(&self.gl, *red, PLANE, small_old, small_new, picture.v());
+            }
+            (Upload::Rgba, [only]) => {
+                i420_to_rgba(picture, &mut self.rgba);
+                upload_layer(&self.gl, *only, RGBA, texture.size_px, size_px, &self.rgba);
+            }
+            // Textures are made with as many layers as the way needs.
+            (Upload::Planes | Upload::Rgba, _) => {}
+        }
     }
 
     /// The source's own texture, a spare one, or a new one.
@@ -161,21 +180,25 @@ impl VideoTextures {
         if let Some(texture) = self.textures.remove(&id).or_else(|| self.spare.pop()) {
             return Some(texture);
         }
-        let count = if self.program.is_some() { 3 } else { 1 };
+        let count = match self.upload {
+            Upload::Planes => 3,
+            Upload::Rgba => 1,
+        };
         let layers: Result<Vec<_>, _> = (0..count).map(|_| new_layer(&self.gl)).collect();
         let layers = layers
             .inspect_err(|error| tracing::warn!(error, "no texture for a picture"))
             .ok()?;
-        let first = layers.first().copied();
+        let id = match (&self.brush, layers.first()) {
+            (Brush::Egui, Some(layer)) => Some(frame.register_native_glow_texture(*layer)),
+            (Brush::Egui, None) | (Brush::Shaders(_), _) => None,
+        };
         Some(Texture {
-            id: first
-                .filter(|_| self.program.is_none())
-                .map(|layer| frame.register_native_glow_texture(layer)),
             layers,
             size_px: [0, 0],
             frame_size: Vec2::ZERO,
-            conversion: planes::Conversion::of(call_engine::Colour::default()),
+            conversion: Conversion::of(Colour::default()),
             shown_px: Cell::new(Vec2::ZERO),
+            id,
         })
     }
 
@@ -198,8 +221,8 @@ impl VideoTextures {
             // SAFETY: the context is current, and the texture is ours and not used again.
             unsafe { gl.delete_texture(layer) };
         }
-        if let Some(program) = self.program.take() {
-            program.delete(gl);
+        if let Brush::Shaders(shaders) = std::mem::replace(&mut self.brush, Brush::Egui) {
+            shaders.delete(gl);
         }
     }
 }
@@ -214,37 +237,30 @@ impl Pictures for VideoTextures {
             return;
         };
         texture.shown_px.set(placement.rect.size() * painter.pixels_per_point());
-        match (&self.program, texture.id) {
-            (Some(program), _) => {
-                painter.add(program.shape(&texture.layers, texture.conversion, placement));
+        match (&self.brush, texture.id) {
+            (Brush::Shaders(shaders), _) => {
+                painter.add(shaders.shape(&texture.layers, texture.conversion, placement));
             }
-            (None, Some(id)) => {
-                painter.add(textured(id, placement));
+            (Brush::Egui, Some(id)) => {
+                let shape = RectShape::filled(placement.rect, placement.radius, Color32::WHITE);
+                painter.add(shape.with_texture(id, placement.uv));
             }
-            (None, None) => {}
+            (Brush::Egui, None) => {}
         }
     }
 }
 
-fn textured(id: TextureId, placement: Placement) -> Shape {
-    if placement.radius > 0.0 {
-        let shape = RectShape::filled(placement.rect, placement.radius, Color32::WHITE);
-        return shape.with_texture(id, placement.uv).into();
+fn shaders(gl: &glow::Context, source: Source) -> Brush {
+    let version = ShaderVersion::get(gl);
+    if !version.is_new_shader_interface() {
+        return Brush::Egui;
     }
-    // A plain quad: no soft edge to compute.
-    let mut mesh = egui::Mesh::with_texture(id);
-    mesh.add_rect_with_uv(placement.rect, placement.uv, Color32::WHITE);
-    Shape::mesh(mesh)
-}
-
-fn plane_program(gl: &glow::Context) -> Option<Arc<PlaneProgram>> {
-    match ShaderVersion::get(gl) {
-        version @ (ShaderVersion::Gl140 | ShaderVersion::Es300) => PlaneProgram::new(gl, version)
-            .inspect_err(|error| tracing::warn!(error, "no shader for pictures: converting on the processor"))
-            .ok()
-            .map(Arc::new),
-        // No one-channel textures there.
-        ShaderVersion::Gl120 | ShaderVersion::Es100 => None,
+    match Shaders::new(gl, version, source) {
+        Ok(shaders) => Brush::Shaders(Arc::new(shaders)),
+        Err(error) => {
+            tracing::warn!(error, "the driver does not take the shaders: egui paints pictures");
+            Brush::Egui
+        }
     }
 }
 
@@ -258,6 +274,11 @@ struct TexelFormat {
 const RGBA: TexelFormat = TexelFormat {
     internal: glow::RGBA8,
     given: glow::RGBA,
+};
+
+const PLANE: TexelFormat = TexelFormat {
+    internal: glow::R8,
+    given: glow::RED,
 };
 
 fn new_layer(gl: &glow::Context) -> Result<glow::Texture, String> {

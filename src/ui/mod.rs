@@ -48,8 +48,6 @@ pub fn show(
     };
     let screen = view.screen(snapshot);
     let mut commands = keyboard(ui.ctx(), screen, snapshot, view);
-    ui.painter()
-        .rect_filled(ui.max_rect(), 0.0, background(screen, scene.tokens));
     match screen {
         Screen::Home => screens::home::show(ui, &scene, view, &mut commands),
         Screen::Lobby => screens::lobby::show(ui, &scene, view, &mut commands),
@@ -62,7 +60,11 @@ pub fn show(
     commands
 }
 
-fn background(screen: Screen, tokens: &Tokens) -> egui::Color32 {
+/// What the window is cleared with. Nothing is painted over all of it: where the processor draws, each such
+/// layer costs as much as a picture.
+#[must_use]
+pub fn background(screen: Screen, visuals: &egui::Visuals) -> egui::Color32 {
+    let tokens = Tokens::of(visuals);
     match screen {
         Screen::Home | Screen::Lobby | Screen::Ended => tokens.background,
         Screen::Call => tokens.stage.background,

@@ -1,6 +1,6 @@
 ## Home
 
-home-tagline = See and hear your friends. No account, nothing in between.
+home-tagline = See and hear your friends. No account needed.
 home-name = Your name
 home-name-hint = What others see
 home-start = Start a call

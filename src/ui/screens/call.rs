@@ -20,6 +20,9 @@ use crate::view_state::ViewState;
 /// The elapsed time changes once a second.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Up to this difference of shapes a face is cut to fill its tile.
+const MOST_CUT: f32 = 1.35;
+
 /// Draws the screen. It is dark in both themes.
 pub fn show(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec<UiCommand>) {
     let Some(call) = &scene.snapshot.call else {
@@ -34,7 +37,7 @@ pub fn show(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec
         ui.set_style(dark);
         let area = ui.max_rect();
         others(ui, scene, call, area);
-        let bar = bar_rect(area);
+        let bar = bar_rect(scene, area);
         own(ui, scene, view, call, area, bar);
         if call.participants.is_empty() {
             waiting_card(ui, scene, view, call, area, commands);
@@ -120,7 +123,7 @@ fn other(ui: &mut Ui, scene: &Scene<'_>, them: &ParticipantSnapshot, kind: Video
     let tile = Tile {
         picture: has_picture.then_some(PictureId::Remote(them.peer, kind)),
         mirror: Mirror::No,
-        fit: Fit::Contain,
+        fit: fit(scene, PictureId::Remote(them.peer, kind), rect, alone),
         radius: if alone == Alone::Yes { 0 } else { radius::L },
         outline: Outline::None,
         name,
@@ -130,6 +133,18 @@ fn other(ui: &mut Ui, scene: &Scene<'_>, them: &ParticipantSnapshot, kind: Video
         caption,
     };
     video_tile::show(ui, scene, rect, &tile);
+}
+
+/// A face in a grid may lose a little of its edges; a shared screen nothing.
+fn fit(scene: &Scene<'_>, id: PictureId, rect: Rect, alone: Alone) -> Fit {
+    let is_near = scene.pictures.size(id).is_some_and(|size| {
+        let ratio = (size.x / size.y) / (rect.width() / rect.height());
+        ratio.max(1.0 / ratio) < MOST_CUT
+    });
+    match (id, alone) {
+        (PictureId::Remote(_, VideoKind::Camera), Alone::No) if is_near => Fit::Cover,
+        (PictureId::Remote(..) | PictureId::Own, Alone::Yes | Alone::No) => Fit::Contain,
+    }
 }
 
 /// The own picture: in the corner, above the controls where the window is narrow.
@@ -266,9 +281,10 @@ fn status(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, call: &CallSnapshot,
     );
     let layout = Layout::top_down(Align::Min);
     ui.scope_builder(UiBuilder::new().max_rect(place).layout(layout), |ui| {
-        pill(ui, stage.label, |ui| {
-            text(ui, call_words::summary(scene, call), fonts::small(), stage.text)
-        });
+        let summary = call_words::summary(scene, call, &problems);
+        if !summary.is_empty() {
+            pill(ui, stage.label, |ui| text(ui, summary, fonts::small(), stage.text));
+        }
         if scene.snapshot.is_test_call && call.phase == CallPhase::Active {
             let words = scene.i18n.text("call-test-text");
             pill(ui, stage.label, |ui| text(ui, words, fonts::small(), stage.text_quiet));
@@ -287,10 +303,23 @@ fn pill<R>(ui: &mut Ui, fill: egui::Color32, contents: impl FnOnce(&mut Ui) -> R
         .show(ui, contents);
 }
 
-const BAR_WIDTHS: [f32; 4] = [size::CONTROL, size::CONTROL, size::CONTROL, size::HANG_UP_WIDTH];
+fn copy_button(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec<UiCommand>) {
+    let copy = ui.add_enabled_ui(scene.snapshot.invite_link.is_some(), |ui| {
+        command_button(ui, scene, UiCommand::CopyLink, Look::Control, None, commands)
+    });
+    // While nobody is there the card with the link says it.
+    let is_told_elsewhere = scene.snapshot.call.as_ref().is_some_and(|call| call.participants.is_empty());
+    if let Some(button) = copy.inner.filter(|_| !is_told_elsewhere && was_just_copied(ui, view)) {
+        button.show_tooltip_text(scene.i18n.text("action-copied"));
+    }
+}
 
-fn bar_rect(area: Rect) -> Rect {
-    control_bar::row_at_bottom(area, &BAR_WIDTHS, size::CONTROL, space::M, space::L)
+/// A test call has no link to copy.
+fn bar_rect(scene: &Scene<'_>, area: Rect) -> Rect {
+    let round = if scene.snapshot.is_test_call { 2 } else { 3 };
+    let mut widths = vec![size::CONTROL; round];
+    widths.push(size::HANG_UP_WIDTH);
+    control_bar::row_at_bottom(area, &widths, size::CONTROL, space::M, space::L)
 }
 
 fn controls(
@@ -306,13 +335,8 @@ fn controls(
         ui.horizontal(|ui| {
             control_bar::microphone(ui, scene, call.local.microphone, size::CONTROL, commands);
             control_bar::camera(ui, scene, call.local.camera, size::CONTROL, commands);
-            let copy = ui.add_enabled_ui(scene.snapshot.invite_link.is_some(), |ui| {
-                command_button(ui, scene, UiCommand::CopyLink, Look::Control, None, commands)
-            });
-            if was_just_copied(ui, view)
-                && let Some(button) = copy.inner
-            {
-                button.show_tooltip_text(scene.i18n.text("action-copied"));
+            if !scene.snapshot.is_test_call {
+                copy_button(ui, scene, view, commands);
             }
             command_button(ui, scene, UiCommand::HangUp, Look::HangUp, None, commands);
         });

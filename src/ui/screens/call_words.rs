@@ -16,9 +16,9 @@ pub fn name<'a>(participant: &'a ParticipantSnapshot, guest: &'a str) -> &'a str
     if name.is_empty() { guest } else { name }
 }
 
-/// Who, how long, how: the line in the corner.
+/// Who, how long, how: the line in the corner. A lost connection is told by a line of its own.
 #[must_use]
-pub fn summary(scene: &Scene<'_>, call: &CallSnapshot) -> String {
+pub fn summary(scene: &Scene<'_>, call: &CallSnapshot, problems: &Problems) -> String {
     let i18n = scene.i18n;
     let guest = i18n.text("call-nobody-name");
     let mut parts = Vec::new();
@@ -30,7 +30,9 @@ pub fn summary(scene: &Scene<'_>, call: &CallSnapshot) -> String {
     if let Some(elapsed) = scene.snapshot.elapsed {
         parts.push(clock(elapsed));
     }
-    parts.push(state(scene, call));
+    if !problems.has_lost_connection {
+        parts.push(state(scene, call));
+    }
     parts.join("  ·  ")
 }
 
@@ -62,6 +64,8 @@ pub fn state(scene: &Scene<'_>, call: &CallSnapshot) -> String {
 pub struct Problems {
     /// Sentences.
     pub lines: Vec<String>,
+    /// Whether one of them is about a connection to somebody.
+    pub has_lost_connection: bool,
     /// When to look again even if nothing changes.
     pub look_again_in_s: Option<f64>,
 }
@@ -86,9 +90,14 @@ pub fn problems(scene: &Scene<'_>, view: &ViewState, call: &CallSnapshot, now_s:
             lines.push(i18n.text_with("call-reconnecting-to", &[("name", name(them, &guest))]));
         }
     }
+    let has_lost_connection = !lines.is_empty();
     lines.extend(server_problem(call, i18n));
     lines.extend(device_problems(scene, call));
-    Problems { lines, look_again_in_s }
+    Problems {
+        lines,
+        has_lost_connection,
+        look_again_in_s,
+    }
 }
 
 fn server_problem(call: &CallSnapshot, i18n: &I18n) -> Option<String> {

@@ -1,6 +1,6 @@
 //! The first screen: start a call, or join one with a link.
 
-use egui::{Align, Align2, ComboBox, Key, Layout, Margin, Response, TextEdit, Ui, Vec2, vec2};
+use egui::{Align2, ComboBox, Key, Margin, Response, TextEdit, Ui, Vec2, vec2};
 
 use crate::i18n::Language;
 use crate::settings::ThemeChoice;
@@ -140,7 +140,7 @@ fn appearance(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut V
     ui.style_mut().override_font_id = Some(fonts::small());
     ui.spacing_mut().button_padding = vec2(space::S, space::XS);
     let width = (ui.available_width() - space::S) / 2.0;
-    ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+    ui.horizontal(|ui| {
         language_menu(ui, scene, view, width, commands);
         theme_menu(ui, scene, view, width, commands);
     });

@@ -25,25 +25,25 @@ pub fn show(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec
             side_by_side(ui, scene, view, commands);
         } else {
             preview(ui, scene, view, commands);
-            ui.add_space(space::M);
-            devices(ui, scene, view, commands);
-            ui.add_space(space::L);
+            ui.add_space(space::S);
             enter(ui, scene, view, commands);
+            ui.add_space(space::L);
+            devices(ui, scene, view, commands);
         }
     });
 }
 
 fn side_by_side(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec<UiCommand>) {
     let whole = ui.available_rect_before_wrap();
-    let split = whole.right() - size::LOBBY_DEVICES;
+    let split = whole.right() - size::LOBBY_DEVICES.min(whole.width() * 0.46);
     let left = Rect::from_min_max(whole.min, pos2(split - space::XL, whole.bottom()));
     let right = Rect::from_min_max(pos2(split, whole.top()), whole.max);
-    let left = ui.scope_builder(UiBuilder::new().max_rect(left), |ui| preview(ui, scene, view, commands));
-    let right = ui.scope_builder(UiBuilder::new().max_rect(right), |ui| {
-        devices(ui, scene, view, commands);
-        ui.add_space(space::XL);
+    let left = ui.scope_builder(UiBuilder::new().max_rect(left), |ui| {
+        preview(ui, scene, view, commands);
+        ui.add_space(space::M);
         enter(ui, scene, view, commands);
     });
+    let right = ui.scope_builder(UiBuilder::new().max_rect(right), |ui| devices(ui, scene, view, commands));
     ui.advance_cursor_after_rect(left.response.rect.union(right.response.rect));
 }
 

@@ -47,7 +47,7 @@ pub mod size {
     /// The column of devices in the wide lobby.
     pub const LOBBY_DEVICES: f32 = 320.0;
     /// Below this the lobby stacks.
-    pub const LOBBY_BREAKPOINT: f32 = 780.0;
+    pub const LOBBY_BREAKPOINT: f32 = 600.0;
     /// Buttons with text.
     pub const BUTTON_HEIGHT: f32 = 44.0;
     /// Buttons with text that are not the main thing.

@@ -56,9 +56,6 @@ pub fn show(ui: &mut Ui, scene: &Scene<'_>, rect: Rect, tile: &Tile<'_>) {
     let corner = CornerRadius::same(tile.radius);
     match tile.picture.and_then(|id| Some((id, scene.pictures.size(id)?))) {
         Some((id, picture_size)) => {
-            if tile.fit == Fit::Contain {
-                ui.painter().rect_filled(rect, corner, stage.background);
-            }
             let placement = place(picture_size, rect, tile.fit, tile.mirror, f32::from(tile.radius));
             scene.pictures.paint(ui.painter(), id, placement);
         }

@@ -1,19 +1,16 @@
-//! Three planes and a shader: what a graphics card is given.
+//! The shaders that paint pictures: from three planes, or from RGBA.
+//!
+//! RGBA could be painted by egui itself, but that blends every pixel and multiplies it with a colour; done plainly it
+//! costs a quarter less where the processor draws.
 
 use std::sync::Arc;
 
-use call_engine::{Colour, ColourMatrix, ColourRange, VideoFrame};
+use call_engine::{Colour, ColourMatrix, ColourRange};
 use eframe::egui_glow::{CallbackFn, ShaderVersion};
 use eframe::glow::{self, HasContext as _};
 use egui::{PaintCallback, PaintCallbackInfo, Shape};
 
-use super::{TexelFormat, upload_layer};
 use crate::ui::pictures::Placement;
-
-const PLANE: TexelFormat = TexelFormat {
-    internal: glow::R8,
-    given: glow::RED,
-};
 
 const VERTEX: &str = "
 out vec2 v_position;
@@ -25,28 +22,48 @@ void main() {
 }
 ";
 
-const FRAGMENT: &str = "
+/// What both shaders begin with.
+const FRAGMENT_HEAD: &str = "
 precision highp float;
-uniform sampler2D u_luma;
-uniform sampler2D u_blue;
-uniform sampler2D u_red;
-uniform mat3 u_conversion;
-uniform vec3 u_offset;
 uniform vec4 u_part;      // left, top, width, height of the picture, 0 to 1
 uniform vec2 u_size_px;
 uniform float u_radius_px;
 in vec2 v_position;
 out vec4 f_colour;
+";
+
+/// The colour of the picture at a place.
+const FROM_PLANES: &str = "
+uniform sampler2D u_first;
+uniform sampler2D u_blue;
+uniform sampler2D u_red;
+uniform mat3 u_conversion;
+uniform vec3 u_offset;
+vec3 colour(vec2 at) {
+    vec3 yuv = vec3(texture(u_first, at).r, texture(u_blue, at).r, texture(u_red, at).r);
+    return clamp(u_conversion * (yuv - u_offset), 0.0, 1.0);
+}
+";
+
+const FROM_RGBA: &str = "
+uniform sampler2D u_first;
+vec3 colour(vec2 at) {
+    return texture(u_first, at).rgb;
+}
+";
+
+/// Round corners; without them the program is told to leave that out.
+const FRAGMENT_MAIN: &str = "
 void main() {
-    vec2 at = u_part.xy + v_position * u_part.zw;
-    vec3 yuv = vec3(texture(u_luma, at).r, texture(u_blue, at).r, texture(u_red, at).r);
-    vec3 rgb = clamp(u_conversion * (yuv - u_offset), 0.0, 1.0);
+    vec3 rgb = colour(u_part.xy + v_position * u_part.zw);
+#ifdef ROUND
     float alpha = 1.0;
-    if (u_radius_px > 0.0) {
-        vec2 beyond = abs(v_position - 0.5) * u_size_px - u_size_px * 0.5 + u_radius_px;
-        alpha = clamp(u_radius_px + 0.5 - length(max(beyond, 0.0)), 0.0, 1.0);
-    }
+    vec2 beyond = abs(v_position - 0.5) * u_size_px - u_size_px * 0.5 + u_radius_px;
+    alpha = clamp(u_radius_px + 0.5 - length(max(beyond, 0.0)), 0.0, 1.0);
     f_colour = vec4(rgb * alpha, alpha);
+#else
+    f_colour = vec4(rgb, 1.0);
+#endif
 }
 ";
 
@@ -88,11 +105,28 @@ impl Conversion {
     }
 }
 
-/// The shader and the places of its variables.
-pub struct PlaneProgram {
-    program: glow::Program,
+/// What a shader reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Three textures of one channel.
+    Planes,
+    /// One texture of RGBA.
+    Rgba,
+}
+
+/// The shaders for one kind of source. Shared with egui's paint list, therefore in an [`Arc`].
+pub struct Shaders {
+    /// Opaque, to the edge.
+    plain: Program,
+    /// With round corners, blended.
+    round: Program,
     /// Without attributes, but core profiles draw nothing without one.
     vertices: glow::VertexArray,
+}
+
+/// A linked shader and the places of its variables.
+struct Program {
+    program: glow::Program,
     conversion: Option<glow::UniformLocation>,
     offset: Option<glow::UniformLocation>,
     part: Option<glow::UniformLocation>,
@@ -100,70 +134,33 @@ pub struct PlaneProgram {
     radius_px: Option<glow::UniformLocation>,
 }
 
-impl PlaneProgram {
-    /// Compiles the shader.
+impl Shaders {
+    /// Compiles the shaders.
     ///
     /// # Errors
     /// The driver's words.
-    pub fn new(gl: &glow::Context, version: ShaderVersion) -> Result<Self, String> {
+    pub fn new(gl: &glow::Context, version: ShaderVersion, source: Source) -> Result<Self, String> {
+        let colour = match source {
+            Source::Planes => FROM_PLANES,
+            Source::Rgba => FROM_RGBA,
+        };
         let head = version.version_declaration();
-        // `precision` is for OpenGL ES only before GLSL 1.30, and harmless after.
-        // SAFETY: the context is current; all objects are made here and bound only for the calls that follow.
-        unsafe {
-            let program = gl.create_program()?;
-            for (kind, source) in [(glow::VERTEX_SHADER, VERTEX), (glow::FRAGMENT_SHADER, FRAGMENT)] {
-                let shader = gl.create_shader(kind)?;
-                gl.shader_source(shader, &format!("{head}{source}"));
-                gl.compile_shader(shader);
-                if !gl.get_shader_compile_status(shader) {
-                    return Err(gl.get_shader_info_log(shader));
-                }
-                gl.attach_shader(program, shader);
-                gl.delete_shader(shader);
-            }
-            gl.link_program(program);
-            if !gl.get_program_link_status(program) {
-                return Err(gl.get_program_info_log(program));
-            }
-            gl.use_program(Some(program));
-            for (unit, name) in [(0, "u_luma"), (1, "u_blue"), (2, "u_red")] {
-                let place = gl.get_uniform_location(program, name);
-                gl.uniform_1_i32(place.as_ref(), unit);
-            }
-            gl.use_program(None);
-            Ok(Self {
-                vertices: gl.create_vertex_array()?,
-                conversion: gl.get_uniform_location(program, "u_conversion"),
-                offset: gl.get_uniform_location(program, "u_offset"),
-                part: gl.get_uniform_location(program, "u_part"),
-                size_px: gl.get_uniform_location(program, "u_size_px"),
-                radius_px: gl.get_uniform_location(program, "u_radius_px"),
-                program,
-            })
-        }
-    }
-
-    /// Uploads the planes of a frame. `old_size` is that of the luma plane uploaded before.
-    pub fn upload(&self, gl: &glow::Context, layers: &[glow::Texture], old_size: [usize; 2], frame: &VideoFrame) {
-        let size = [frame.width(), frame.height()];
-        let half = |[width, height]: [usize; 2]| [width / 2, height / 2];
-        let planes = [
-            (frame.y(), size, old_size),
-            (frame.u(), half(size), half(old_size)),
-            (frame.v(), half(size), half(old_size)),
-        ];
-        for (layer, (texels, size, old_size)) in layers.iter().zip(planes) {
-            upload_layer(gl, *layer, PLANE, old_size, size, texels);
-        }
+        let fragment = |corners: &str| format!("{head}{corners}{FRAGMENT_HEAD}{colour}{FRAGMENT_MAIN}");
+        Ok(Self {
+            plain: Program::new(gl, &format!("{head}{VERTEX}"), &fragment(""))?,
+            round: Program::new(gl, &format!("{head}{VERTEX}"), &fragment("#define ROUND\n"))?,
+            // SAFETY: the context is current.
+            vertices: unsafe { gl.create_vertex_array()? },
+        })
     }
 
     /// Something for egui to paint.
     #[must_use]
     pub fn shape(self: &Arc<Self>, layers: &[glow::Texture], conversion: Conversion, placement: Placement) -> Shape {
-        let program = Arc::clone(self);
+        let shaders = Arc::clone(self);
         let layers = layers.to_vec();
         let callback = CallbackFn::new(move |info, painter| {
-            program.paint(painter.gl(), &layers, conversion, placement, &info);
+            shaders.paint(painter.gl(), &layers, conversion, placement, &info);
         });
         Shape::Callback(PaintCallback {
             rect: placement.rect,
@@ -179,21 +176,15 @@ impl PlaneProgram {
         placement: Placement,
         info: &PaintCallbackInfo,
     ) {
-        let viewport = info.viewport_in_pixels();
-        let part = placement.uv;
+        let is_round = placement.radius > 0.0;
+        let program = if is_round { &self.round } else { &self.plain };
         // SAFETY: egui calls this while it paints, with its context current and viewport and scissor set to our
         // rectangle; it sets all its own state again afterwards, apart from the texture units, which we reset.
         unsafe {
-            gl.use_program(Some(self.program));
-            gl.uniform_matrix_3_f32_slice(self.conversion.as_ref(), false, &conversion.matrix);
-            gl.uniform_3_f32_slice(self.offset.as_ref(), &conversion.offset);
-            gl.uniform_4_f32(self.part.as_ref(), part.min.x, part.min.y, part.width(), part.height());
-            gl.uniform_2_f32(
-                self.size_px.as_ref(),
-                viewport.width_px as f32,
-                viewport.height_px as f32,
-            );
-            gl.uniform_1_f32(self.radius_px.as_ref(), placement.radius * info.pixels_per_point);
+            if !is_round {
+                gl.disable(glow::BLEND);
+            }
+            program.use_for(gl, conversion, placement, info);
             for (unit, layer) in (glow::TEXTURE0..).zip(layers) {
                 gl.active_texture(unit);
                 gl.bind_texture(glow::TEXTURE_2D, Some(*layer));
@@ -209,12 +200,75 @@ impl PlaneProgram {
         }
     }
 
-    /// Frees the shader.
+    /// Frees the shaders.
     pub fn delete(&self, gl: &glow::Context) {
         // SAFETY: the context is current and nothing is painted with these again.
         unsafe {
-            gl.delete_program(self.program);
+            gl.delete_program(self.plain.program);
+            gl.delete_program(self.round.program);
             gl.delete_vertex_array(self.vertices);
+        }
+    }
+}
+
+impl Program {
+    fn new(gl: &glow::Context, vertex: &str, fragment: &str) -> Result<Self, String> {
+        // SAFETY: the context is current; all objects are made here and bound only for the calls that follow.
+        unsafe {
+            let program = gl.create_program()?;
+            for (kind, source) in [(glow::VERTEX_SHADER, vertex), (glow::FRAGMENT_SHADER, fragment)] {
+                let shader = gl.create_shader(kind)?;
+                gl.shader_source(shader, source);
+                gl.compile_shader(shader);
+                if !gl.get_shader_compile_status(shader) {
+                    return Err(gl.get_shader_info_log(shader));
+                }
+                gl.attach_shader(program, shader);
+                gl.delete_shader(shader);
+            }
+            gl.link_program(program);
+            if !gl.get_program_link_status(program) {
+                return Err(gl.get_program_info_log(program));
+            }
+            gl.use_program(Some(program));
+            for (unit, name) in [(0, "u_first"), (1, "u_blue"), (2, "u_red")] {
+                gl.uniform_1_i32(gl.get_uniform_location(program, name).as_ref(), unit);
+            }
+            gl.use_program(None);
+            Ok(Self {
+                conversion: gl.get_uniform_location(program, "u_conversion"),
+                offset: gl.get_uniform_location(program, "u_offset"),
+                part: gl.get_uniform_location(program, "u_part"),
+                size_px: gl.get_uniform_location(program, "u_size_px"),
+                radius_px: gl.get_uniform_location(program, "u_radius_px"),
+                program,
+            })
+        }
+    }
+
+    /// # Safety
+    /// The context is current.
+    unsafe fn use_for(
+        &self,
+        gl: &glow::Context,
+        conversion: Conversion,
+        placement: Placement,
+        info: &PaintCallbackInfo,
+    ) {
+        let viewport = info.viewport_in_pixels();
+        let part = placement.uv;
+        // SAFETY: the caller's promise. A variable that the shader does not have has no place, which GL ignores.
+        unsafe {
+            gl.use_program(Some(self.program));
+            gl.uniform_matrix_3_f32_slice(self.conversion.as_ref(), false, &conversion.matrix);
+            gl.uniform_3_f32_slice(self.offset.as_ref(), &conversion.offset);
+            gl.uniform_4_f32(self.part.as_ref(), part.min.x, part.min.y, part.width(), part.height());
+            gl.uniform_2_f32(
+                self.size_px.as_ref(),
+                viewport.width_px as f32,
+                viewport.height_px as f32,
+            );
+            gl.uniform_1_f32(self.radius_px.as_ref(), placement.radius * info.pixels_per_point);
         }
     }
 }
