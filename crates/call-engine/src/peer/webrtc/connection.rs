@@ -5,7 +5,7 @@
 //! a task of ours carries them to the driver.
 
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -62,6 +62,7 @@ pub(super) struct WebRtcConnection {
     key_frames: mpsc::Sender<VideoKind>,
     key_frame_asked: PerStream<AtomicU64>,
     remote_candidates: AtomicUsize,
+    closed: AtomicBool,
     tasks: Tasks,
 }
 
@@ -175,6 +176,7 @@ impl WebRtcConnection {
             outbox: Arc::clone(&outbox),
             reporter: reporter.clone(),
             watchdog: Watchdog::default(),
+            on_target_bitrate: Arc::clone(&config.on_target_bitrate),
             answers: 0,
         };
         let tasks = Tasks(vec![
@@ -190,6 +192,7 @@ impl WebRtcConnection {
             key_frames,
             key_frame_asked: PerStream::default(),
             remote_candidates: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
             tasks,
         })
     }
@@ -322,8 +325,17 @@ impl PeerTransport for WebRtcConnection {
     }
 
     async fn close(&self) {
+        if self.closed.swap(true, Ordering::Relaxed) {
+            return;
+        }
         self.outbox.shut();
         self.tasks.abort();
+        let shared = &self.inner.shared;
+        tracing::debug!(
+            refused_datagrams = shared.refused(),
+            unknown_packets = shared.unknown_packets.load(Ordering::Relaxed),
+            "closing a peer connection"
+        );
         if let Err(error) = self.inner.connection.close().await {
             tracing::debug!(%error, "the peer connection did not close cleanly");
         }
@@ -339,6 +351,9 @@ impl EncodedSink for WebRtcConnection {
 impl Drop for WebRtcConnection {
     /// The crate's task holds the connection alive: without a close it would run for ever.
     fn drop(&mut self) {
+        if self.closed.load(Ordering::Relaxed) {
+            return;
+        }
         let connection = Arc::clone(&self.inner.connection);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
@@ -500,6 +515,7 @@ struct Watch {
     outbox: Arc<Outbox>,
     reporter: Reporter,
     watchdog: Watchdog,
+    on_target_bitrate: Arc<dyn Fn(u32) + Send + Sync>,
     /// Answers to consent checks when they were last counted.
     answers: u64,
 }
@@ -549,6 +565,7 @@ impl Watch {
         match self.inner.agreed().await {
             Ok(agreed) => {
                 self.inner.agreed.send_replace(Some(agreed));
+                (self.on_target_bitrate)(shared.target_bitrate_bps.load(Ordering::Relaxed));
                 self.outbox.open();
             }
             Err(error) => tracing::error!(%error, "connected, but no codec was agreed on"),

@@ -12,6 +12,9 @@
 //! | `source_filter` | refuses datagrams from strangers |
 //! | `watchdog` | whether the peer is still there |
 //! | `statistics` | the counters in the form of the seam |
+//! | `congestion` | what bitrate the path can carry |
+//! | `pacer` | spreads packets over time, sound first |
+//! | `nack` | asks for lost packets again |
 //! | `rtx` | undoes retransmission wrapping |
 //! | `delivery` | received RTP to the packet sinks |
 //!
@@ -19,9 +22,12 @@
 //! one exact release, and several handlers replace parts of it that were measured not to work: each says so.
 
 mod chain;
+mod congestion;
 mod connection;
 mod delivery;
 mod description;
+mod nack;
+mod pacer;
 mod rtx;
 mod send;
 mod setup;

@@ -237,11 +237,15 @@ mod handlers {
     use std::sync::Arc;
 
     use rtc::interceptor::{
-        NackResponderBuilder, ReceiverReportBuilder, SenderReportBuilder, Slot, TwccReceiverBuilder, TwccSenderBuilder,
+        CongestionControlBuilder, NackResponderBuilder, ReceiverReportBuilder, SenderReportBuilder, Slot,
+        TwccReceiverBuilder, TwccSenderBuilder,
     };
 
     use super::super::chain::{InChain, WithRtx};
+    use super::super::congestion::CongestionControl;
     use super::super::delivery::Delivery;
+    use super::super::nack::NackSender;
+    use super::super::pacer::PacerHandler;
     use super::super::rtx::RtxUnwrap;
     use super::super::streams::Shared;
     use super::super::wire_tap::WireTap;
@@ -260,12 +264,23 @@ mod handlers {
 
     pub(in super::super) fn registry(shared: &Arc<Shared>, config: &PeerConfig) -> Registry {
         let tap = WireTap::new(Arc::clone(shared), Arc::clone(&config.on_key_frame_request));
+        let control = CongestionControl::new(
+            Arc::clone(shared),
+            config.max_bitrate_bps,
+            Arc::clone(&config.on_target_bitrate),
+        );
         let delivery = Delivery::new(Arc::clone(shared), config.receivers.clone());
         Registry::new()
             .with(Slot::from(WIRE_TAP), InChain::new(tap))
+            .with(
+                Slot::CongestionControl,
+                WithRtx(CongestionControlBuilder::new(control).build()),
+            )
             .with(Slot::TwccSender, WithRtx(TwccSenderBuilder::new().build()))
+            .with(Slot::Pacer, InChain::new(PacerHandler::new(Arc::clone(shared))))
             .with(Slot::NackResponder, NackResponderBuilder::new().build())
             .with(Slot::from(RTX_UNWRAP), InChain::new(RtxUnwrap::default()))
+            .with(Slot::NackGenerator, InChain::new(NackSender::new(Arc::clone(shared))))
             .with(
                 Slot::TwccReceiver,
                 TwccReceiverBuilder::new()

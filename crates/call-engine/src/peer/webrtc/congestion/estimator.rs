@@ -1,0 +1,304 @@
+//! Raises and lowers the target bitrate. Pure: fates of packets in, a number out, time as an argument.
+//!
+//! | what is seen | what is done |
+//! |---|---|
+//! | a queue grows or stands | fall to below what arrives; the deeper the queue the lower, so that it drains |
+//! | over 10 % lost | fall by half of the loss |
+//! | neither | rise: fast until the first congestion, then slowly near where it was |
+//! | the encoder needs less than the target | stay: nothing is known about more |
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::delay::{DelayDetector, Usage};
+
+/// Full-size pictures from the first; a path that carries less shows it within a quarter of a second.
+const START_BPS: f64 = 2_300_000.0;
+/// Sound and a postage stamp.
+const MIN_BPS: f64 = 60_000.0;
+/// The target may exceed what arrives by so much: beyond it nothing is known.
+const PROBE_FACTOR: f64 = 1.5;
+const PROBE_MARGIN_BPS: f64 = 10_000.0;
+/// Fall to this part of what arrives.
+const BACK_OFF: f64 = 0.85;
+/// Further down by this part for each second of standing queue, at most by [`DRAIN_MAX`].
+const DRAIN_PER_SECOND: f64 = 1.2;
+const DRAIN_MAX: f64 = 0.4;
+/// A queue that stands higher than this is congestion whatever the trend says.
+const STANDING_QUEUE_LIMIT: Duration = Duration::from_millis(80);
+/// Above it nothing rises. Below it a fall is at most to half: jitter must not starve a stream that sends little.
+const REAL_QUEUE: Duration = Duration::from_millis(40);
+/// Between two falls: the path has to show what the last one did.
+const FALL_SPACING: Duration = Duration::from_millis(150);
+/// Rise a second before the first congestion, while far below the last, and beyond it.
+const RISE_FRESH: f64 = 2.0;
+const RISE_FAR: f64 = 1.3;
+const RISE_BEYOND: f64 = 1.08;
+/// Around the rate of the last congestion rise by one packet a response time.
+const NEAR: (f64, f64) = (0.85, 1.3);
+const PACKET_BITS: f64 = 1_200.0 * 8.0;
+/// Where congestion was is forgotten after this.
+const CAPACITY_MEMORY: Duration = Duration::from_secs(30);
+/// Losses above the first part lower the target, above the second only keep it from rising.
+const LOSS_FALL: f64 = 0.10;
+const LOSS_HOLD: f64 = 0.07;
+/// Packets and time a judgement about loss needs.
+const LOSS_PACKETS: usize = 50;
+const LOSS_WINDOW: Duration = Duration::from_millis(1_000);
+/// Without reports for so long the path is another one.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Pacing on a path that has shown no congestion of late: a key frame of 40 kB leaves in 8 ms.
+const CLEAN_PACING_BPS: f64 = 40_000_000.0;
+/// And before anything is known of it.
+const UNKNOWN_PACING_BPS: f64 = 20_000_000.0;
+/// And otherwise, times the target.
+const PACING_FACTOR: f64 = 2.5;
+/// How long a path counts as congested.
+const CONGESTION_MEMORY: Duration = Duration::from_secs(10);
+
+/// What became of one packet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fate {
+    pub(super) departure: Instant,
+    /// On the peer's clock; `None` when lost or unknown.
+    pub(super) arrival: Option<Duration>,
+    pub(super) lost: bool,
+    pub(super) bytes: usize,
+}
+
+/// The estimator.
+#[derive(Debug)]
+pub(super) struct Estimator {
+    target_bps: f64,
+    max_bps: f64,
+    delay: DelayDetector,
+    arrived: ArrivalRate,
+    losses: Losses,
+    rtt: Duration,
+    reported_at: Option<Instant>,
+    changed_at: Option<Instant>,
+    fell_at: Option<Instant>,
+    /// What arrived when a queue was last seen, smoothed, and when that was.
+    capacity: Option<(f64, Instant)>,
+    congested_at: Option<Instant>,
+}
+
+impl Estimator {
+    pub(super) fn new(max_bps: f64) -> Self {
+        let max_bps = max_bps.max(MIN_BPS);
+        Self {
+            target_bps: START_BPS.min(max_bps),
+            max_bps,
+            delay: DelayDetector::new(),
+            arrived: ArrivalRate::default(),
+            losses: Losses::default(),
+            rtt: Duration::from_millis(100),
+            reported_at: None,
+            changed_at: None,
+            fell_at: None,
+            capacity: None,
+            congested_at: None,
+        }
+    }
+
+    /// What the path carries, bit/s.
+    pub(super) fn target_bps(&self) -> f64 {
+        self.target_bps
+    }
+
+    /// How fast packets may leave, bit/s.
+    pub(super) fn pacing_bps(&self, now: Instant) -> f64 {
+        let paced = PACING_FACTOR * self.target_bps;
+        let congested = self
+            .congested_at
+            .is_some_and(|at| now.saturating_duration_since(at) < CONGESTION_MEMORY);
+        if congested {
+            paced
+        } else if self.reported_at.is_none() {
+            paced.max(UNKNOWN_PACING_BPS)
+        } else {
+            paced.max(CLEAN_PACING_BPS)
+        }
+    }
+
+    /// Packets the peer has reported on, in the order they left.
+    pub(super) fn on_reports(&mut self, now: Instant, fates: impl IntoIterator<Item = Fate>) {
+        let mut some = false;
+        let silent = self
+            .reported_at
+            .is_some_and(|at| now.saturating_duration_since(at) > SILENCE);
+        if silent {
+            self.delay = DelayDetector::new();
+            self.arrived = ArrivalRate::default();
+        }
+        for fate in fates {
+            some = true;
+            self.losses.record(now, fate.lost);
+            if let Some(arrival) = fate.arrival {
+                self.arrived.record(arrival, fate.bytes);
+                self.delay.arrived(fate.departure, arrival);
+                self.rtt = now.saturating_duration_since(fate.departure);
+            }
+        }
+        if some {
+            self.reported_at = Some(now);
+            self.decide(now);
+        }
+    }
+
+    fn decide(&mut self, now: Instant) {
+        let queue = self.delay.take_standing_queue().unwrap_or_default();
+        let loss = self.losses.fraction();
+        match self.delay.usage() {
+            Usage::Over => self.queue_seen(now, queue),
+            Usage::Normal | Usage::Under if queue > STANDING_QUEUE_LIMIT => self.queue_seen(now, queue),
+            // It drains: let it.
+            Usage::Under => self.changed_at = Some(now),
+            Usage::Normal if queue > REAL_QUEUE => self.changed_at = Some(now),
+            Usage::Normal => match loss {
+                Some(loss) if loss > LOSS_FALL => self.loss_seen(now, loss),
+                Some(loss) if loss > LOSS_HOLD => self.changed_at = Some(now),
+                Some(_) | None => self.rise(now),
+            },
+        }
+        self.target_bps = self.target_bps.clamp(MIN_BPS, self.max_bps);
+    }
+
+    /// Whether the path has had the time to answer the last fall.
+    fn may_fall(&self, now: Instant) -> bool {
+        self.fell_at.is_none_or(|at| {
+            now.saturating_duration_since(at) >= FALL_SPACING + self.rtt.min(Duration::from_millis(300))
+        })
+    }
+
+    fn queue_seen(&mut self, now: Instant, queue: Duration) {
+        self.changed_at = Some(now);
+        self.congested_at = Some(now);
+        if !self.may_fall(now) {
+            return;
+        }
+        let arriving = self.arrived.bps().unwrap_or(self.target_bps);
+        let drain = (queue.as_secs_f64() * DRAIN_PER_SECOND).min(DRAIN_MAX);
+        let mut fallen = arriving * (BACK_OFF - drain);
+        if queue < REAL_QUEUE {
+            fallen = fallen.max(self.target_bps / 2.0);
+        }
+        if fallen < self.target_bps {
+            self.target_bps = fallen;
+            self.fell_at = Some(now);
+        }
+        self.capacity = Some(match self.capacity {
+            Some((known, _)) if arriving < 1.5 * known && known < 1.5 * arriving => (0.8 * known + 0.2 * arriving, now),
+            Some(_) | None => (arriving, now),
+        });
+    }
+
+    fn loss_seen(&mut self, now: Instant, loss: f64) {
+        self.changed_at = Some(now);
+        self.congested_at = Some(now);
+        if self.may_fall(now) {
+            self.target_bps *= 1.0 - 0.5 * loss;
+            self.fell_at = Some(now);
+            self.losses = Losses::default();
+        }
+    }
+
+    fn rise(&mut self, now: Instant) {
+        let elapsed = self
+            .changed_at
+            .replace(now)
+            .map_or(0.0, |at| now.saturating_duration_since(at).as_secs_f64().min(0.5));
+        // Sending less than the target proves nothing about more.
+        let Some(arriving) = self.arrived.bps() else {
+            return;
+        };
+        let proven = arriving * PROBE_FACTOR + PROBE_MARGIN_BPS;
+        if self.target_bps >= proven {
+            return;
+        }
+        let risen = match self.known_capacity(now, arriving) {
+            None => self.target_bps * self.fresh_rise().powf(elapsed),
+            Some(capacity) if self.target_bps < NEAR.0 * capacity => self.target_bps * RISE_FAR.powf(elapsed),
+            Some(capacity) if self.target_bps < NEAR.1 * capacity => {
+                let response = self.rtt.as_secs_f64() + 0.1;
+                self.target_bps + PACKET_BITS / response * elapsed
+            }
+            Some(_) => self.target_bps * RISE_BEYOND.powf(elapsed),
+        };
+        self.target_bps = risen.min(proven);
+    }
+
+    fn fresh_rise(&self) -> f64 {
+        if self.fell_at.is_none() { RISE_FRESH } else { RISE_FAR }
+    }
+
+    /// Where congestion was, unless it is long ago or the path carries much more by now.
+    fn known_capacity(&mut self, now: Instant, arriving: f64) -> Option<f64> {
+        self.capacity = self.capacity.filter(|(capacity, at)| {
+            now.saturating_duration_since(*at) < CAPACITY_MEMORY && arriving < NEAR.1 * capacity
+        });
+        self.capacity.map(|(capacity, _)| capacity)
+    }
+}
+
+/// What arrived in the last half second, by the peer's clock.
+#[derive(Debug, Default)]
+struct ArrivalRate {
+    packets: VecDeque<(Duration, usize)>,
+    bytes: usize,
+}
+
+impl ArrivalRate {
+    const WINDOW: Duration = Duration::from_millis(500);
+    const MIN_SPAN: Duration = Duration::from_millis(150);
+    /// 80 Mbit/s in small packets; beyond it the window shrinks.
+    const PACKETS_LIMIT: usize = 8_192;
+
+    fn record(&mut self, arrival: Duration, bytes: usize) {
+        self.packets.push_back((arrival, bytes));
+        self.bytes += bytes;
+        while let Some((first, bytes)) = self.packets.front().copied()
+            && (arrival.saturating_sub(first) > Self::WINDOW || self.packets.len() > Self::PACKETS_LIMIT)
+        {
+            self.packets.pop_front();
+            self.bytes -= bytes;
+        }
+    }
+
+    /// `None` until there is enough to tell.
+    fn bps(&self) -> Option<f64> {
+        let (first, first_bytes) = self.packets.front()?;
+        let (last, _) = self.packets.back()?;
+        let span = last.saturating_sub(*first);
+        // The first packet's time on the wire lies before the span.
+        (span >= Self::MIN_SPAN).then(|| (self.bytes - first_bytes) as f64 * 8.0 / span.as_secs_f64())
+    }
+}
+
+/// Losses among the packets of the last second.
+#[derive(Debug, Default)]
+struct Losses {
+    fates: VecDeque<(Instant, bool)>,
+    lost: usize,
+}
+
+impl Losses {
+    const LIMIT: usize = 4_096;
+
+    fn record(&mut self, now: Instant, lost: bool) {
+        self.fates.push_back((now, lost));
+        self.lost += usize::from(lost);
+        while let Some((at, lost)) = self.fates.front().copied()
+            && (now.saturating_duration_since(at) > LOSS_WINDOW && self.fates.len() > LOSS_PACKETS
+                || self.fates.len() > Self::LIMIT)
+        {
+            self.fates.pop_front();
+            self.lost -= usize::from(lost);
+        }
+    }
+
+    fn fraction(&self) -> Option<f64> {
+        (self.fates.len() >= LOSS_PACKETS).then(|| self.lost as f64 / self.fates.len() as f64)
+    }
+}

@@ -1,0 +1,231 @@
+//! Asks for lost pictures' packets again (generic NACK, RFC 4585, section 6.2.1).
+//!
+//! The crate's generator asks every 100 ms, for ever, for everything at once. This one asks as soon as reordering is
+//! unlikely, again after a round trip, ten times at most, and gives up what nobody waits for any more. Stands behind
+//! [`super::rtx`], so that a repaired packet counts as arrived.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rtc::interceptor::{Packet, StreamInfo, TaggedPacket};
+use rtc::rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, nack_pairs_from_sequence_numbers};
+
+use super::chain::{Handler, Outputs, rtcp};
+use super::streams::Shared;
+
+/// Packets that overtake each other on the path do so by less.
+const REORDERING: Duration = Duration::from_millis(4);
+/// Shortest time between two requests for one packet.
+const RETRY_MIN: Duration = Duration::from_millis(30);
+/// Requests for one packet.
+const REQUESTS_PER_PACKET: u8 = 10;
+/// A picture this late has been given up and a key frame asked for.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
+/// Missing packets remembered of one stream; a longer gap is an outage, and a key frame mends it sooner.
+const MISSING_LIMIT: usize = 400;
+/// Round trip assumed before the first measurement.
+const INITIAL_RTT: Duration = Duration::from_millis(60);
+/// Streams the peer may announce; two are used.
+const STREAMS_LIMIT: usize = 8;
+
+/// A number that did not come.
+#[derive(Clone, Copy, Debug)]
+struct Missing {
+    since: Instant,
+    ask_at: Instant,
+    requests: u8,
+}
+
+/// What one stream misses. Pure.
+#[derive(Debug, Default)]
+struct Gaps {
+    /// Extended by the wraps seen so far.
+    highest: Option<u64>,
+    missing: BTreeMap<u64, Missing>,
+}
+
+impl Gaps {
+    fn arrived(&mut self, sequence_number: u16, now: Instant) {
+        let Some(highest) = self.highest else {
+            // One turn ahead, so that earlier ones do not go below zero.
+            self.highest = Some(u64::from(sequence_number) + 0x1_0000);
+            return;
+        };
+        let distance = sequence_number.wrapping_sub(highest as u16) as i16;
+        let Ok(ahead) = u64::try_from(distance) else {
+            self.missing
+                .remove(&highest.saturating_sub(u64::from(distance.unsigned_abs())));
+            return;
+        };
+        self.highest = Some(highest + ahead);
+        if ahead as usize > MISSING_LIMIT {
+            self.missing.clear();
+            return;
+        }
+        for number in highest + 1..highest + ahead {
+            let missing = Missing {
+                since: now,
+                ask_at: now + REORDERING,
+                requests: 0,
+            };
+            self.missing.insert(number, missing);
+        }
+        while self.missing.len() > MISSING_LIMIT {
+            self.missing.pop_first();
+        }
+    }
+
+    /// What to ask for now.
+    fn due(&mut self, now: Instant, rtt: Duration) -> Vec<u16> {
+        self.missing.retain(|_, missing| {
+            let spent = missing.requests >= REQUESTS_PER_PACKET && missing.ask_at <= now;
+            !spent && now.saturating_duration_since(missing.since) < GIVE_UP_AFTER
+        });
+        let retry = RETRY_MIN.max(rtt + rtt / 4);
+        let mut due = Vec::new();
+        for (number, missing) in &mut self.missing {
+            if missing.ask_at <= now {
+                missing.requests += 1;
+                missing.ask_at = now + retry;
+                due.push(*number as u16);
+            }
+        }
+        due
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.missing.values().map(|missing| missing.ask_at).min()
+    }
+}
+
+/// The handler.
+pub(super) struct NackSender {
+    shared: Arc<Shared>,
+    streams: HashMap<u32, Gaps>,
+}
+
+impl NackSender {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            streams: HashMap::new(),
+        }
+    }
+}
+
+impl Handler for NackSender {
+    fn read(&mut self, packet: TaggedPacket, out: &mut Outputs) {
+        if let Packet::Rtp(rtp) = &packet.message.packet
+            && let Some(gaps) = self.streams.get_mut(&rtp.header.ssrc)
+        {
+            gaps.arrived(rtp.header.sequence_number, packet.now);
+        }
+        out.inbound.push_back(packet);
+    }
+
+    fn timeout(&mut self, now: Instant, out: &mut Outputs) {
+        let rtt = self.shared.rtt().unwrap_or(INITIAL_RTT);
+        for (media_ssrc, gaps) in &mut self.streams {
+            let due = gaps.due(now, rtt);
+            if due.is_empty() {
+                continue;
+            }
+            let nack = TransportLayerNack {
+                sender_ssrc: 0,
+                media_ssrc: *media_ssrc,
+                nacks: nack_pairs_from_sequence_numbers(&due),
+            };
+            out.outbound.push_back(rtcp(now, Box::new(nack)));
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.streams.values().filter_map(Gaps::deadline).min()
+    }
+
+    fn bind_remote(&mut self, info: &StreamInfo) {
+        let wanted = info
+            .rtcp_feedback
+            .iter()
+            .any(|feedback| feedback.typ == "nack" && feedback.parameter.is_empty());
+        // The crate binds the repair stream too; it repairs nothing of its own.
+        if wanted && info.payload_type_rtx.is_some() && self.streams.len() < STREAMS_LIMIT {
+            self.streams.entry(info.ssrc).or_default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTT: Duration = Duration::from_millis(40);
+
+    fn at(start: Instant, ms: u64) -> Instant {
+        start + Duration::from_millis(ms)
+    }
+
+    fn gaps(start: Instant, numbers: &[u16]) -> Gaps {
+        let mut gaps = Gaps::default();
+        for number in numbers {
+            gaps.arrived(*number, start);
+        }
+        gaps
+    }
+
+    #[test]
+    fn a_gap_is_asked_for_when_reordering_is_unlikely_and_again_after_a_round_trip() {
+        let start = Instant::now();
+        let mut gaps = gaps(start, &[65_534, 1]);
+        assert!(gaps.due(at(start, 3), RTT).is_empty());
+        assert_eq!(gaps.deadline(), Some(at(start, 4)));
+        assert_eq!(gaps.due(at(start, 4), RTT), [65_535, 0]);
+        assert!(gaps.due(at(start, 53), RTT).is_empty());
+        assert_eq!(gaps.due(at(start, 54), RTT), [65_535, 0]);
+    }
+
+    #[test]
+    fn what_arrives_late_is_not_asked_for() {
+        let start = Instant::now();
+        let mut gaps = gaps(start, &[10, 13, 11]);
+        assert_eq!(gaps.due(at(start, 4), RTT), [12]);
+        gaps.arrived(12, at(start, 10));
+        assert!(gaps.due(at(start, 500), RTT).is_empty());
+        assert_eq!(gaps.deadline(), None);
+    }
+
+    #[test]
+    fn ten_requests_are_the_end() {
+        let start = Instant::now();
+        let mut gaps = gaps(start, &[1, 3]);
+        let mut requests = 0;
+        for ms in 0..1_000 {
+            requests += gaps.due(at(start, ms), Duration::from_millis(1)).len();
+        }
+        assert_eq!(requests, 10);
+        assert_eq!(gaps.deadline(), None);
+    }
+
+    #[test]
+    fn a_slow_path_gives_up_after_a_second() {
+        let start = Instant::now();
+        let mut gaps = gaps(start, &[1, 3]);
+        let rtt = Duration::from_millis(400);
+        let requests: usize = (0..3_000).map(|ms| gaps.due(at(start, ms), rtt).len()).sum();
+        assert_eq!(requests, 2);
+        assert!(gaps.missing.is_empty());
+    }
+
+    #[test]
+    fn an_outage_is_not_asked_for_and_memory_stays_bounded() {
+        let start = Instant::now();
+        let mut outage = gaps(start, &[1, 3, 2_000]);
+        assert!(outage.due(at(start, 10), RTT).is_empty());
+        let mut every_second = Gaps::default();
+        for number in 0..4_000_u16 {
+            every_second.arrived(number.wrapping_mul(2), start);
+        }
+        assert_eq!(every_second.missing.len(), MISSING_LIMIT);
+    }
+}
