@@ -425,6 +425,12 @@ fn ice_is_restarted_over_both_ways() {
     );
     let said = &on_control(&actions)[0];
     let reply = answer(7, &said["connection"], 2, &said["sequence"]);
+    assert_eq!(
+        bench.hear(answer(7, &said["connection"], 3, &json!(1))),
+        [],
+        "it answers another offer"
+    );
+    assert_eq!(bench.dropped().stale, 1);
     assert_eq!(bench.hear(reply.clone()).len(), 1);
     assert_eq!(
         bench.peer(PeerInput::Control(reply.to_string().into_bytes())),

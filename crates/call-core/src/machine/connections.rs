@@ -420,37 +420,10 @@ impl CallMachine {
         };
     }
 
-    /// There is a way to a participant again: sends what may have been lost, or sets up what is missing.
-    pub(super) fn resync(&mut self, key: PeerKey, now: Time) {
-        let Some(peer) = self.peers.get(&key) else { return };
-        match &peer.link {
-            PeerLink::Negotiating { connection: None, .. } | PeerLink::Reconnecting { connection: None, .. } => {
-                self.start_connection(key, self.turn_after_break(key), Gate::Open, now);
-            }
-            PeerLink::Negotiating {
-                connection: Some(_), ..
-            }
-            | PeerLink::Reconnecting {
-                connection: Some(_), ..
-            } => {
-                self.with_negotiation(key, Negotiation::send_again);
-            }
-            PeerLink::Connected { connection, .. } if connection.negotiation.is_offered() => {
-                self.with_negotiation(key, Negotiation::send_again);
-            }
-            PeerLink::Greeting { .. } | PeerLink::Connected { .. } | PeerLink::Unreachable { .. } => {}
-        }
-    }
-
-    /// Follows what the last input changed: ways through the server that opened, participants that are out of sight.
+    /// Follows what the last input changed: ways through the server, and participants that are out of sight.
     pub(super) fn review_peers(&mut self, now: Time) {
         for key in self.peer_keys() {
-            let before = self.peers.get(&key).map(|peer| peer.server_path);
             self.look_at_server_path(key);
-            let Some(peer) = self.peers.get(&key) else { continue };
-            if before == Some(ServerPath::Closed) && peer.server_path == ServerPath::Open {
-                self.resync(key, now);
-            }
             self.watch_absence(key, now);
         }
         if self.is_over() {

@@ -10,7 +10,7 @@ use crate::input::{IceMode, PeerKey};
 use crate::machine::CallMachine;
 use crate::machine::connections::Turn;
 use crate::machine::signaling::Presence;
-use crate::negotiation::Gate;
+use crate::negotiation::{Gate, Negotiation};
 use crate::peer::{MediaPath, Peer, PeerLink};
 use crate::peer_message::{MAX_CLAIMED_CONNECTIONS, ParticipantId, PeerMessage};
 use crate::time::Time;
@@ -246,11 +246,16 @@ impl CallMachine {
                     } else if negotiation.is_untouched() && turn == Turn::Ours {
                         self.with_negotiation(key, |negotiation| negotiation.want_offer(IceMode::Keep));
                     } else {
-                        self.resync(key, now);
+                        // What was sent while there was no way to them may be lost.
+                        self.with_negotiation(key, Negotiation::send_again);
                     }
                 }
             },
-            PeerLink::Connected { .. } => self.resync(key, now),
+            PeerLink::Connected { connection, .. } => {
+                if connection.negotiation.is_offered() {
+                    self.with_negotiation(key, Negotiation::send_again);
+                }
+            }
             PeerLink::Unreachable { .. } => {
                 self.take_up_again(key, TRIES - 1);
                 self.start_connection(key, turn, Gate::Open, now);

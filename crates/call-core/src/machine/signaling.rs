@@ -324,12 +324,8 @@ impl CallMachine {
         };
         member.presence = Presence::Unanswered;
         member.greetings = 0;
-        let occupant = member.occupant;
         // It is for the one who is back to greet.
         self.expect_greeting(slot, now);
-        if let Some(key) = occupant {
-            self.resync(key, now);
-        }
     }
 
     fn on_member_left(&mut self, slot: Slot, reason: LeaveReason, now: Time) {
