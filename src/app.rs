@@ -17,7 +17,7 @@ use crate::ui::theme::tokens::size;
 use crate::ui::theme::{icons, style};
 use crate::ui::ui_command::UiCommand;
 use crate::video_texture::VideoTextures;
-use crate::view_state::{CallPurpose, ChosenDevices, Screen, ViewState};
+use crate::view_state::{ChosenDevices, Screen, ViewState};
 
 /// What the window is opened with. Engine and window have to be told the same devices and name.
 #[derive(Clone, Debug)]
@@ -107,23 +107,10 @@ impl App {
             screen: Screen::Home,
         };
         if let Some(link) = options.join_link {
-            app.open_lobby(link);
+            app.view.link = link;
+            app.perform(UiCommand::JoinCall, ctx);
         }
         app
-    }
-
-    fn open_lobby(&mut self, link: String) {
-        self.view.link.clone_from(&link);
-        let snapshot = self.engine.snapshot();
-        let mut desk = Desk {
-            engine: self.engine.as_ref(),
-            snapshot: &snapshot,
-            view: &mut self.view,
-            settings: &mut self.settings.settings,
-            i18n: &self.i18n,
-            now_s: 0.0,
-        };
-        command_handling::go_to_lobby(&mut desk, CallPurpose::Join { link });
     }
 
     fn perform(&mut self, command: UiCommand, ctx: &egui::Context) {

@@ -3,7 +3,7 @@
 //! Runs on the main thread. No state of a call is kept here: what is sent to the engine comes back as a
 //! snapshot, and only that is drawn.
 
-use call_engine::{Command, EngineSnapshot, Event, Switch};
+use call_engine::{Command, EngineSnapshot, Event, Invite, Switch};
 
 use crate::engine_door::EngineDoor;
 use crate::i18n::{I18n, Language};
@@ -47,7 +47,7 @@ pub struct Desk<'a> {
 pub fn handle(command: UiCommand, desk: &mut Desk<'_>) -> Vec<Effect> {
     match command {
         UiCommand::StartCall => go_to_lobby(desk, CallPurpose::Host),
-        UiCommand::JoinCall => return join(desk),
+        UiCommand::JoinCall => join(desk),
         UiCommand::StartTestCall => begin(desk, CallPurpose::Test),
         UiCommand::EnterCall => enter(desk),
         UiCommand::Back => go_home(desk),
@@ -115,7 +115,7 @@ pub fn take_event(event: &Event, view: &mut ViewState, i18n: &I18n) {
 }
 
 /// Goes to the lobby of a call and opens the devices for the preview.
-pub fn go_to_lobby(desk: &mut Desk<'_>, purpose: CallPurpose) {
+fn go_to_lobby(desk: &mut Desk<'_>, purpose: CallPurpose) {
     desk.view.notice = None;
     desk.view.place = Place::Lobby(purpose);
     desk.view.entering = Entering::Idle;
@@ -123,14 +123,12 @@ pub fn go_to_lobby(desk: &mut Desk<'_>, purpose: CallPurpose) {
     send(desk, Command::OpenDevices);
 }
 
-fn join(desk: &mut Desk<'_>) -> Vec<Effect> {
+fn join(desk: &mut Desk<'_>) {
     let link = desk.view.link.trim().to_owned();
-    if link.is_empty() {
-        desk.view.notice = Some(desk.i18n.text("notice-no-link"));
-    } else {
-        go_to_lobby(desk, CallPurpose::Join { link });
+    match link.parse::<Invite>() {
+        Ok(_) => go_to_lobby(desk, CallPurpose::Join { link }),
+        Err(error) => desk.view.notice = Some(desk.i18n.text(error_text::invite(&error))),
     }
-    Vec::new()
 }
 
 fn enter(desk: &mut Desk<'_>) {

@@ -148,6 +148,11 @@ fn a_pasted_link_joins_and_an_empty_field_says_what_to_do() {
     assert!(stage.shows("Paste the link your friend sent you"));
     stage.click("Put away");
     assert!(!stage.shows("Paste the link your friend sent you"));
+    stage.harness.state_mut().link = LINK[..LINK.len() - 6].into();
+    stage.click("Join");
+    assert!(stage.shows("The link was cut off"));
+    assert!(stage.engine.take_commands().is_empty());
+    stage.harness.state_mut().link.clear();
     stage.harness.get_by_label("Have a link?").click();
     stage.harness.run_steps(2);
     stage

@@ -1,6 +1,6 @@
 //! Every kind of trouble as one sentence that says what happened and what to do.
 
-use call_engine::{DeviceProblem, DeviceStatus, EndReason, Event};
+use call_engine::{DeviceProblem, DeviceStatus, EndReason, Event, InviteError};
 
 use crate::i18n::I18n;
 
@@ -64,6 +64,20 @@ pub fn event(event: &Event, i18n: &I18n) -> Option<String> {
         Event::BadLink(_) => Some(i18n.text("notice-bad-link")),
         Event::ServerFailed(words) => Some(i18n.text_with("notice-server-failed", &[("words", &sentence(words))])),
         Event::WriteFailed(words) => Some(i18n.text_with("notice-write-failed", &[("words", &sentence(words))])),
+    }
+}
+
+/// The key of what to say about a text that is not an invite.
+#[must_use]
+pub fn invite(error: &InviteError) -> &'static str {
+    match error {
+        InviteError::Empty => "notice-no-link",
+        InviteError::NotALink | InviteError::TooLong => "notice-bad-link",
+        InviteError::NoServer | InviteError::Server(_) | InviteError::WrongCharacters => "notice-damaged-link",
+        InviteError::Newer => "notice-newer-link",
+        InviteError::Older => "notice-older-link",
+        InviteError::CutOff => "notice-cut-off-link",
+        InviteError::Extra => "notice-extended-link",
     }
 }
 

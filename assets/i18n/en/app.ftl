@@ -136,6 +136,11 @@ problem-speaker-bad-file = The sound file cannot be written. Check the folder an
 
 notice-no-link = Paste the link your friend sent you, then press Join.
 notice-bad-link = That is not an invite link. Copy the whole link from the message, without anything before or after it.
+notice-damaged-link = The link was damaged on the way. Ask your friend to send it again.
+notice-cut-off-link = The link was cut off. Copy all of it, to the last character, or ask your friend to send it again.
+notice-extended-link = Something was added to the end of the link. Copy the link alone, or ask your friend to send it again.
+notice-newer-link = The link was made by a newer Visavis. Update yours, then open the link again.
+notice-older-link = The link was made by an older Visavis that is no longer understood. Ask your friend to update and to send a new one.
 notice-server-failed = Your computer could not open the call for others: { $words } Check that no firewall forbids it, then try again.
 notice-write-failed = A file could not be written: { $words } Check the folder and the free space.
 notice-engine-busy = Visavis does not answer at the moment. Close it and open it again.
