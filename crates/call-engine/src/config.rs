@@ -8,7 +8,7 @@ use call_media::spec::{CameraSpec, MicrophoneSpec, ScreenSpec, SpeakerSpec};
 use crate::peer::IceServer;
 
 /// Everything that is decided before the first call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineConfig {
     /// What others see us called.
     pub name: String,

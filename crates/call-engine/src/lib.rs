@@ -1,22 +1,42 @@
 //! Drives a call: runtime, signaling, peer connections, media pipelines. The window and the headless run
 //! see this crate only.
 
+mod call;
+mod call_media;
 pub mod config;
+mod device_list;
+mod driver;
+mod echo_friend;
+mod embedded_server;
+mod engine;
+mod figures;
+mod gap_meter;
 pub mod handle;
+mod media_session;
 pub mod peer;
+mod peer_worker;
+mod process_usage;
+mod remote_media;
 pub mod report;
+mod report_media;
+mod signaling;
 pub mod snapshot;
 
+pub use ::call_media::capture::camera::{CameraInfo, list as list_cameras};
+pub use ::call_media::colour::i420_to_rgba;
+pub use ::call_media::devices::{DeviceError, DeviceName, DeviceProblem, DeviceStatus};
+pub use ::call_media::frame::{Colour, ColourMatrix, ColourRange, FramePool, VideoFrame, VideoKind};
+pub use ::call_media::latest::LatestFrame;
+pub use ::call_media::spec::{CameraSpec, MicrophoneSpec, ScreenSpec, SpeakerSpec, SpecError, VideoMode};
 pub use call_core::{
     CallPhase, CallSnapshot, EndReason, LinkState, LocalMedia, ParticipantSnapshot, PeerKey, SignalingState, Switch,
     Time,
 };
-pub use call_media::devices::{DeviceError, DeviceName, DeviceProblem, DeviceStatus};
-pub use call_media::frame::{Colour, ColourMatrix, ColourRange, VideoFrame, VideoKind};
-pub use call_media::latest::LatestFrame;
-pub use call_media::spec::{CameraSpec, MicrophoneSpec, ScreenSpec, SpeakerSpec, SpecError, VideoMode};
 pub use config::{EngineConfig, StartError};
+pub use device_list::list_devices;
+pub use engine::{Backends, Engine};
 pub use handle::{Command, EngineBusy, EngineHandle, Event};
 pub use peer::{IceServer, Route};
 pub use report::Report;
+pub use signaling_protocol::invite::{Invite, InviteError};
 pub use snapshot::{DeviceList, EngineSnapshot, LocalStatus, ParticipantStatus, ServerKind};

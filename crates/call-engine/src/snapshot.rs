@@ -30,6 +30,40 @@ pub struct EngineSnapshot {
     pub elapsed: Option<Duration>,
 }
 
+impl EngineSnapshot {
+    /// Before anything has happened.
+    pub(crate) fn initial() -> Self {
+        Self {
+            revision: 0,
+            call: None,
+            invite_link: None,
+            is_test_call: false,
+            server: ServerKind::None,
+            local: LocalStatus {
+                camera: DeviceStatus::Off,
+                microphone: DeviceStatus::Off,
+                speaker: DeviceStatus::Off,
+                microphone_level: 0.0,
+            },
+            participants: Vec::new(),
+            devices: DeviceList::default(),
+            elapsed: None,
+        }
+    }
+
+    /// Whether both would be drawn the same.
+    pub(crate) fn same_content(&self, other: &Self) -> bool {
+        self.call == other.call
+            && self.invite_link == other.invite_link
+            && self.is_test_call == other.is_test_call
+            && self.server == other.server
+            && self.local == other.local
+            && self.participants == other.participants
+            && self.devices == other.devices
+            && self.elapsed == other.elapsed
+    }
+}
+
 /// Where the signaling server of the present call runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerKind {
@@ -42,7 +76,7 @@ pub enum ServerKind {
 }
 
 /// Our own devices.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LocalStatus {
     /// The camera.
     pub camera: DeviceStatus,
@@ -55,7 +89,7 @@ pub struct LocalStatus {
 }
 
 /// What is known of a participant beyond the call state.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ParticipantStatus {
     /// Who.
     pub peer: PeerKey,
