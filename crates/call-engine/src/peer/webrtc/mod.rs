@@ -2,7 +2,9 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `connection` | one peer connection: negotiation, control channel, events, tasks |
+//! | `connection` | one peer connection: negotiation, control channel, frames to send |
+//! | `assembly` | puts it together out of the crate's parts |
+//! | `events` | what happens by itself, to the driver; the watch over the path |
 //! | `setup` | codecs, timers, addresses, the chain of packet handlers |
 //! | `description` | refuses remote descriptions that are not of our form |
 //! | `streams` | who is who on the wire, and the counters |
@@ -21,11 +23,13 @@
 //! The crate runs one task a connection, on a tokio worker; our handlers run inside it and never wait. It is pinned to
 //! one exact release, and several handlers replace parts of it that were measured not to work: each says so.
 
+mod assembly;
 mod chain;
 mod congestion;
 mod connection;
 mod delivery;
 mod description;
+mod events;
 mod nack;
 mod pacer;
 mod rtx;

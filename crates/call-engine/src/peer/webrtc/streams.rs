@@ -293,9 +293,9 @@ impl Shared {
             .map(|(ssrc, _)| *ssrc)
     }
 
-    /// Takes over what a description of the peer's says.
-    pub(super) fn set_remote_streams(&self, streams: HashMap<u32, SsrcUse>) {
-        *self.remote_map() = streams;
+    /// Takes over what a description of the peer's says; gives back what the one before said.
+    pub(super) fn replace_remote_streams(&self, streams: HashMap<u32, SsrcUse>) -> HashMap<u32, SsrcUse> {
+        std::mem::replace(&mut *self.remote_map(), streams)
     }
 
     fn remote_map(&self) -> MutexGuard<'_, HashMap<u32, SsrcUse>> {

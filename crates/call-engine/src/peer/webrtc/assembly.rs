@@ -1,0 +1,157 @@
+//! Puts a connection together out of the crate's parts, and asks it what was negotiated.
+
+use std::sync::{Arc, Mutex};
+
+use call_media::frame::StreamKind;
+use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
+use tokio::sync::{mpsc, watch};
+use webrtc::data_channel::{DataChannel, RTCDataChannelInit};
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::peer_connection::{PeerConnection, PeerConnectionBuilder};
+use webrtc::rtp_transceiver::RtpSender;
+
+use super::events::{Callbacks, Notice};
+use super::send::Negotiated;
+use super::setup::{self, Multicast};
+use super::source_filter::{Gate, GatedRuntime};
+use super::statistics::PathSample;
+use super::streams::{PerStream, STREAM_KINDS, Shared};
+use crate::peer::{PeerConfig, PeerError};
+
+/// Control messages the peer has not acknowledged, in bytes.
+const CONTROL_BUFFER_BYTES: usize = 1024 * 1024;
+
+/// What the tasks share with the connection.
+pub(super) struct Inner {
+    pub(super) connection: Arc<dyn PeerConnection>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) senders: PerStream<Arc<dyn RtpSender>>,
+    pub(super) tracks: PerStream<Arc<TrackLocalStaticRTP>>,
+    pub(super) agreed: watch::Sender<Option<PerStream<Negotiated>>>,
+    pub(super) path: Mutex<Option<PathSample>>,
+}
+
+impl Inner {
+    /// Payload types and extension ids as negotiated.
+    pub(super) async fn agreed(&self) -> Result<PerStream<Negotiated>, PeerError> {
+        let unknown = Negotiated {
+            payload_type: 0,
+            audio_level_id: None,
+        };
+        let mut agreed = PerStream::try_from_fn(|_| Ok::<_, PeerError>(unknown))?;
+        for kind in STREAM_KINDS {
+            let parameters = self
+                .senders
+                .of(kind)
+                .get_parameters()
+                .await
+                .map_err(|error| PeerError::LocalDescription(error.to_string()))?
+                .rtp_parameters;
+            let wanted = match kind {
+                StreamKind::Audio => "audio/opus",
+                StreamKind::Video(_) => "video/h264",
+            };
+            let codec = parameters
+                .codecs
+                .iter()
+                .find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(wanted))
+                .ok_or_else(|| PeerError::LocalDescription(format!("the peer does not take {wanted}")))?;
+            let level = parameters
+                .header_extensions
+                .iter()
+                .find(|extension| extension.uri == setup::AUDIO_LEVEL_URI)
+                .and_then(|extension| u8::try_from(extension.id).ok());
+            *agreed.of_mut(kind) = Negotiated {
+                payload_type: codec.payload_type,
+                audio_level_id: level,
+            };
+        }
+        Ok(agreed)
+    }
+}
+
+/// Tries again without multicast where there is no route for it: the crate gives up otherwise.
+pub(super) async fn build(
+    config: &PeerConfig,
+    shared: &Arc<Shared>,
+    notices: &mpsc::Sender<Notice>,
+) -> Result<Arc<dyn PeerConnection>, PeerError> {
+    match build_with(config, shared, notices, Multicast::Usable).await {
+        Ok(connection) => Ok(connection),
+        Err(error) => {
+            tracing::debug!(%error, "no peer connection with multicast names; trying without");
+            build_with(config, shared, notices, Multicast::Absent)
+                .await
+                .map_err(|error| PeerError::Create(error.to_string()))
+        }
+    }
+}
+
+async fn build_with(
+    config: &PeerConfig,
+    shared: &Arc<Shared>,
+    notices: &mpsc::Sender<Notice>,
+    multicast: Multicast,
+) -> webrtc::error::Result<Arc<dyn PeerConnection>> {
+    let connection = PeerConnectionBuilder::new()
+        .with_configuration(setup::configuration(config))
+        .with_media_engine(setup::media_engine()?)
+        .with_setting_engine(setup::setting_engine(config, multicast))
+        .with_interceptor_registry(setup::registry(shared, config))
+        .with_handler(Arc::new(Callbacks {
+            shared: Arc::clone(shared),
+            notices: notices.clone(),
+        }))
+        .with_runtime(Arc::new(GatedRuntime::new(Gate::new(Arc::clone(shared)))))
+        .with_udp_addrs(setup::udp_addresses(config))
+        .with_data_channel_send_buffer_limit(CONTROL_BUFFER_BYTES)
+        .build()
+        .await?;
+    Ok(Arc::new(connection))
+}
+
+pub(super) async fn add_tracks(
+    connection: &Arc<dyn PeerConnection>,
+    tracks: &PerStream<Arc<TrackLocalStaticRTP>>,
+    media_stream: &str,
+) -> Result<PerStream<Arc<dyn RtpSender>>, PeerError> {
+    let failed = |error: webrtc::error::Error| PeerError::Create(error.to_string());
+    let mut senders = Vec::new();
+    for kind in STREAM_KINDS {
+        let track = Arc::clone(tracks.of(kind));
+        let encodings = track.track().await.codings().to_vec();
+        let init = RTCRtpTransceiverInit {
+            direction: RTCRtpTransceiverDirection::Sendrecv,
+            streams: vec![media_stream.to_owned()],
+            send_encodings: encodings,
+        };
+        let transceiver = connection
+            .add_transceiver_from_track(track, Some(init))
+            .await
+            .map_err(failed)?;
+        let sender = transceiver.sender().await.map_err(failed)?;
+        senders.push(sender.ok_or_else(|| PeerError::Create("a track has no sender".to_owned()))?);
+    }
+    let mut senders = senders.into_iter();
+    PerStream::try_from_fn(|_| {
+        senders
+            .next()
+            .ok_or_else(|| PeerError::Create("a track has no sender".to_owned()))
+    })
+}
+
+/// Both ends know its number, so that it opens without an announcement.
+pub(super) async fn create_control_channel(
+    connection: &Arc<dyn PeerConnection>,
+) -> Result<Arc<dyn DataChannel>, PeerError> {
+    let init = RTCDataChannelInit {
+        ordered: true,
+        negotiated: Some(0),
+        ..RTCDataChannelInit::default()
+    };
+    connection
+        .create_data_channel("control", Some(init))
+        .await
+        .map_err(|error| PeerError::Create(error.to_string()))
+}

@@ -1,0 +1,242 @@
+//! What happens by itself on a connection, on its way to the driver; and the watch over its path.
+//!
+//! The crate awaits its callbacks on the task that also moves packets, so they only put notices into a bounded queue;
+//! [`Watch`], a task of ours, carries them on and waits where the driver is slow.
+
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use call_core::{Attempt, IceCandidate, PeerKey, TransportState};
+use call_media::frame::{StreamKind, VideoKind};
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+use webrtc::data_channel::{DataChannel, DataChannelEvent};
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::peer_connection::{
+    PeerConnectionEventHandler, RTCIceConnectionState, RTCPeerConnectionIceEvent, RTCPeerConnectionState, StatsSelector,
+};
+
+use super::assembly::Inner;
+use super::send::Outbox;
+use super::statistics;
+use super::streams::Shared;
+use super::watchdog::{Consent, Watchdog};
+use crate::peer::{PeerConfig, PeerEvent, PeerEventFrom};
+
+/// How often the path is looked at: silence is told at most so much later.
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// What the crate tells us, in short.
+pub(super) enum Notice {
+    Candidate(IceCandidate),
+    State(RTCPeerConnectionState),
+}
+
+/// The crate's callbacks: they run on the task that moves packets and must not wait.
+pub(super) struct Callbacks {
+    pub(super) shared: Arc<Shared>,
+    pub(super) notices: mpsc::Sender<Notice>,
+}
+
+impl Callbacks {
+    fn pass_on(&self, notice: Notice) {
+        if self.notices.try_send(notice).is_err() {
+            tracing::warn!("a peer connection's event was dropped: its queue is full or closed");
+        }
+    }
+}
+
+#[async_trait]
+impl PeerConnectionEventHandler for Callbacks {
+    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
+        match event.candidate.to_json() {
+            // A wildcard that found no interface; nobody can send there.
+            Ok(_) if is_unspecified(&event.candidate.address) => {}
+            Ok(init) if !init.candidate.is_empty() => self.pass_on(Notice::Candidate(IceCandidate {
+                candidate: init.candidate,
+                // All sections are bundled into the first.
+                sdp_mid: Some("0".to_owned()),
+                sdp_mline_index: Some(0),
+                username_fragment: init.username_fragment,
+            })),
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "a local candidate has no textual form"),
+        }
+    }
+
+    async fn on_ice_connection_state_change(&self, state: RTCIceConnectionState) {
+        if state == RTCIceConnectionState::Connected {
+            self.shared.note_first(&self.shared.ice_connected_us, Instant::now());
+        }
+    }
+
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        self.pass_on(Notice::State(state));
+    }
+}
+
+fn is_unspecified(address: &str) -> bool {
+    address.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
+}
+
+/// Puts peer and attempt on every event.
+#[derive(Clone)]
+pub(super) struct Reporter {
+    peer: PeerKey,
+    attempt: Attempt,
+    events: mpsc::Sender<PeerEventFrom>,
+}
+
+impl Reporter {
+    pub(super) fn new(config: &PeerConfig) -> Self {
+        Self {
+            peer: config.peer,
+            attempt: config.attempt,
+            events: config.events.clone(),
+        }
+    }
+
+    /// Waits while the driver's queue is full. False when the driver is gone.
+    async fn report(&self, event: PeerEvent) -> bool {
+        let (peer, attempt) = (self.peer, self.attempt);
+        self.events.send(PeerEventFrom { peer, attempt, event }).await.is_ok()
+    }
+}
+
+/// What the connection's main task works with.
+pub(super) struct Watch {
+    pub(super) inner: Arc<Inner>,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) reporter: Reporter,
+    pub(super) watchdog: Watchdog,
+    pub(super) on_target_bitrate: Arc<dyn Fn(u32) + Send + Sync>,
+    /// Answers to consent checks when they were last counted.
+    pub(super) answers: u64,
+}
+
+impl Watch {
+    /// Carries what the crate notices to the driver and watches over the path, until the driver is gone.
+    pub(super) async fn run(mut self, mut notices: mpsc::Receiver<Notice>) {
+        let mut tick = tokio::time::interval(WATCH_INTERVAL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let goes_on = tokio::select! {
+                notice = notices.recv() => match notice {
+                    Some(Notice::Candidate(candidate)) => {
+                        self.reporter.report(PeerEvent::LocalCandidate(candidate)).await
+                    }
+                    Some(Notice::State(state)) => self.state_changed(state).await,
+                    None => false,
+                },
+                _ = tick.tick() => self.look().await,
+            };
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    async fn state_changed(&mut self, state: RTCPeerConnectionState) -> bool {
+        let Some(state) = transport_state(state) else {
+            return true;
+        };
+        match state {
+            TransportState::Connected => self.connected().await,
+            TransportState::Failed | TransportState::Closed => {
+                self.watchdog.disconnected();
+                self.outbox.shut();
+            }
+            TransportState::Connecting | TransportState::Silent | TransportState::Alive => {}
+        }
+        self.reporter.report(PeerEvent::Transport(state)).await
+    }
+
+    async fn connected(&mut self) {
+        let (now, shared) = (Instant::now(), &self.inner.shared);
+        shared.note_first(&shared.dtls_connected_us, now);
+        shared.consented(now);
+        self.watchdog.connected();
+        match self.inner.agreed().await {
+            Ok(agreed) => {
+                self.inner.agreed.send_replace(Some(agreed));
+                (self.on_target_bitrate)(shared.target_bitrate_bps.load(Ordering::Relaxed));
+                self.outbox.open();
+            }
+            Err(error) => tracing::error!(%error, "connected, but no codec was agreed on"),
+        }
+    }
+
+    /// Reads the path's state and tells what has changed.
+    async fn look(&mut self) -> bool {
+        let now = Instant::now();
+        let report = self.inner.connection.get_stats(now, StatsSelector::None).await;
+        let path = statistics::path(&report);
+        *self.inner.path.lock().unwrap_or_else(PoisonError::into_inner) = path;
+        let shared = &self.inner.shared;
+        if let Some(path) = path {
+            if let Some(rtt) = path.rtt {
+                shared.set_rtt(rtt);
+            }
+            // Checks through a relay do not show at the socket.
+            if path.answers > self.answers {
+                shared.consented(now);
+            }
+            self.answers = path.answers;
+        }
+        match self.watchdog.check_consent(now, shared.last_consent()) {
+            Some(Consent::Expired) => self.outbox.shut(),
+            Some(Consent::Given) => self.outbox.open(),
+            None => {}
+        }
+        match self.watchdog.check(now, shared.last_heard()) {
+            Some(state) => self.reporter.report(PeerEvent::Transport(state)).await,
+            None => true,
+        }
+    }
+}
+
+fn transport_state(state: RTCPeerConnectionState) -> Option<TransportState> {
+    match state {
+        RTCPeerConnectionState::Connecting => Some(TransportState::Connecting),
+        RTCPeerConnectionState::Connected => Some(TransportState::Connected),
+        RTCPeerConnectionState::Failed => Some(TransportState::Failed),
+        RTCPeerConnectionState::Closed => Some(TransportState::Closed),
+        // Our own watchdog knows of silence long before ICE does.
+        _ => None,
+    }
+}
+
+/// Carries control messages to the driver; while it is slow, the peer is slowed down (SCTP's receive window).
+pub(super) async fn watch_control(control: Arc<dyn DataChannel>, reporter: Reporter) {
+    while let Some(event) = control.poll().await {
+        let event = match event {
+            DataChannelEvent::OnOpen => PeerEvent::ControlOpened,
+            DataChannelEvent::OnMessage(message) => PeerEvent::Control(message.data.freeze()),
+            _ => continue,
+        };
+        if !reporter.report(event).await {
+            return;
+        }
+    }
+}
+
+/// Sends PLIs; the requests come rate-limited.
+pub(super) async fn ask_for_key_frames(inner: Arc<Inner>, mut requests: mpsc::Receiver<VideoKind>) {
+    while let Some(kind) = requests.recv().await {
+        let stream = StreamKind::Video(kind);
+        let Some(media_ssrc) = inner.shared.remote_primary(stream) else {
+            continue;
+        };
+        let pli = PictureLossIndication {
+            sender_ssrc: inner.shared.local.of(stream).ssrc,
+            media_ssrc,
+        };
+        if let Err(error) = inner.tracks.of(stream).write_rtcp(vec![Box::new(pli)]).await {
+            tracing::debug!(%error, "a key-frame request was not taken by the connection");
+        }
+    }
+}
