@@ -60,10 +60,13 @@ pub fn list() -> AudioDevices {
 
 fn list_now() -> AudioDevices {
     let host = cpal::default_host();
+    if is_bare(&host) {
+        return AudioDevices::default();
+    }
     let names = |devices: Vec<Device>, default: Option<Device>| {
         let default = default.and_then(|device| device.id().ok());
         let mut names: Vec<DeviceName> = Vec::new();
-        for device in devices.iter().filter(|device| !is_monitor(device)) {
+        for device in devices.iter().filter(|device| is_worth_offering(device)) {
             let name = name_of(device);
             if names.iter().all(|known| known.name != name) {
                 names.push(DeviceName {
@@ -104,7 +107,7 @@ pub fn open_microphone(name: Option<&str>) -> Result<(OpenStream, CaptureLine), 
     let host = cpal::default_host();
     let device = match name {
         Some(name) => find(host.input_devices(), name)?,
-        None => host.default_input_device().ok_or_else(|| no_default("microphone"))?,
+        None => default_of(&host, Host::default_input_device, "microphone")?,
     };
     let choice = choose(device.default_input_config(), device.supported_input_configs())?;
     let (stream, health, line) = first_that_opens(&host, &choice, |config| {
@@ -128,7 +131,7 @@ pub fn open_speaker(name: Option<&str>) -> Result<(OpenStream, PlaybackLine), De
     let host = cpal::default_host();
     let device = match name {
         Some(name) => find(host.output_devices(), name)?,
-        None => host.default_output_device().ok_or_else(|| no_default("speaker"))?,
+        None => default_of(&host, Host::default_output_device, "speaker")?,
     };
     let choice = choose(device.default_output_config(), device.supported_output_configs())?;
     let (stream, health, line) = first_that_opens(&host, &choice, |config| {
@@ -160,9 +163,39 @@ fn name_of(device: &Device) -> String {
     }
 }
 
-/// PulseAudio and PipeWire offer what a speaker plays as a source of its own.
-fn is_monitor(device: &Device) -> bool {
-    device.id().is_ok_and(|id| id.id().ends_with(".monitor"))
+/// PulseAudio and PipeWire offer what a speaker plays as a source of its own, and ALSA its converters and each card in a
+/// dozen guises. All of them can be had by name, none of them belongs in a menu.
+fn is_worth_offering(device: &Device) -> bool {
+    let Ok(id) = device.id() else { return false };
+    if is_alsa(id.host()) {
+        return matches!(id.id(), "default" | "pulse" | "pipewire") || id.id().starts_with("plughw:");
+    }
+    !id.id().ends_with(".monitor")
+}
+
+#[cfg(target_os = "linux")]
+fn is_alsa(host: HostId) -> bool {
+    host == HostId::Alsa
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_alsa(_host: HostId) -> bool {
+    false
+}
+
+/// Whether there is neither a sound server nor a sound card. ALSA would say so in a dozen lines on stderr at each attempt.
+fn is_bare(host: &Host) -> bool {
+    let cards = || std::fs::read_to_string("/proc/asound/cards");
+    is_alsa(host.id()) && cards().map_or(true, |cards| cards.contains("no soundcards"))
+}
+
+/// The system's default, where there is a system.
+fn default_of(host: &Host, default: impl FnOnce(&Host) -> Option<Device>, what: &str) -> Result<Device, DeviceError> {
+    let device = if is_bare(host) { None } else { default(host) };
+    device.ok_or_else(|| DeviceError {
+        problem: DeviceProblem::Missing,
+        detail: format!("this machine has no {what}"),
+    })
 }
 
 /// By the system's id, by the full name, or by part of the name.
@@ -181,13 +214,6 @@ fn find(devices: Result<impl Iterator<Item = Device>, cpal::Error>, wanted: &str
             problem: DeviceProblem::Missing,
             detail: format!("there is no sound device called '{wanted}'"),
         })
-}
-
-fn no_default(what: &str) -> DeviceError {
-    DeviceError {
-        problem: DeviceProblem::Missing,
-        detail: format!("this machine has no {what}"),
-    }
 }
 
 fn unusable(detail: String) -> DeviceError {

@@ -1,9 +1,12 @@
 //! Keeps one end of the pipeline (microphone or speaker) as the user wants it, on a thread "audio-devices" of its own.
 //!
-//! A specification flows in; a line for the "audio" thread and a [`DeviceStatus`] flow out. The thread opens, watches,
-//! closes and retries. Everything that may block for ever happens here and nowhere else: when the sound system hangs, the
-//! thread is left to its fate and another one takes over.
+//! A specification flows in; a line for the "audio" thread and a [`DeviceStatus`] flow out. The thread opens, watches
+//! and retries. Everything that may block for ever happens here and nowhere else: when the sound system hangs, the thread
+//! is left to its fate and another one takes over. Streams are closed on threads "audio-closing", because that may block
+//! for ever even while the sound system is well (cpal 0.18.2 never returns from dropping a PulseAudio playback stream
+//! whose sink has been unplugged).
 
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,8 +23,12 @@ const STALLED: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(1);
 /// A thread that has been in the sound system's hands for longer is replaced when there is something to do.
 const STUCK: Duration = Duration::from_secs(3);
-/// How long the end of the pipeline waits for a device to close.
+/// How long the end of the pipeline waits for its devices.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a stream may take to close before its thread is left behind, and how many such threads there may be: then no
+/// device is opened any more until one of them has ended.
+const CLOSING: Duration = Duration::from_millis(200);
+const MAX_CLOSING: usize = 4;
 
 /// One kind of end.
 pub trait End: Send + 'static {
@@ -166,7 +173,7 @@ struct Control<E: End> {
 
 struct State<Spec> {
     wanted: Option<Spec>,
-    stage: Life,
+    life: Life,
     /// Since when the thread has been in the sound system's hands.
     away_since: Option<Instant>,
 }
@@ -174,7 +181,7 @@ struct State<Spec> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Life {
     Running,
-    Stopping,
+    Stopping(Instant),
     Finished,
 }
 
@@ -264,7 +271,7 @@ impl<E: End> Running<E> {
         let control = Arc::new(Control {
             state: Mutex::new(State {
                 wanted: Some(spec),
-                stage: Life::Running,
+                life: Life::Running,
                 away_since: None,
             }),
             changed: Condvar::new(),
@@ -290,7 +297,7 @@ struct Finished<'a, E: End>(&'a Control<E>);
 
 impl<E: End> Drop for Finished<'_, E> {
     fn drop(&mut self) {
-        locked(&self.0.state).stage = Life::Finished;
+        locked(&self.0.state).life = Life::Finished;
         self.0.changed.notify_all();
     }
 }
@@ -298,13 +305,13 @@ impl<E: End> Drop for Finished<'_, E> {
 impl<E: End> Control<E> {
     fn is_stuck(&self) -> bool {
         let state = locked(&self.state);
-        state.stage == Life::Finished || state.away_since.is_some_and(|since| since.elapsed() > STUCK)
+        state.life == Life::Finished || state.away_since.is_some_and(|since| since.elapsed() > STUCK)
     }
 
     fn stop(&self) {
         let mut state = locked(&self.state);
-        if state.stage == Life::Running {
-            state.stage = Life::Stopping;
+        if state.life == Life::Running {
+            state.life = Life::Stopping(Instant::now());
         }
         drop(state);
         self.changed.notify_all();
@@ -312,11 +319,15 @@ impl<E: End> Control<E> {
 
     fn wait_until_finished(&self) -> bool {
         let state = locked(&self.state);
+        let patience = match state.life {
+            Life::Stopping(since) => PATIENCE.saturating_sub(since.elapsed()),
+            Life::Running | Life::Finished => PATIENCE,
+        };
         let (state, _) = self
             .changed
-            .wait_timeout_while(state, PATIENCE, |state| state.stage != Life::Finished)
+            .wait_timeout_while(state, patience, |state| state.life != Life::Finished)
             .unwrap_or_else(PoisonError::into_inner);
-        state.stage == Life::Finished
+        state.life == Life::Finished
     }
 
     /// Lets the sound system do something that may take for ever.
@@ -329,7 +340,7 @@ impl<E: End> Control<E> {
 
     /// Waits for the owner; `None` = for ever.
     fn wait(&self, time: Option<Duration>) -> News {
-        let waiting = |state: &mut State<E::Spec>| state.stage == Life::Running && state.wanted.is_none();
+        let waiting = |state: &mut State<E::Spec>| state.life == Life::Running && state.wanted.is_none();
         let state = locked(&self.state);
         let state = match time {
             Some(time) => {
@@ -341,8 +352,8 @@ impl<E: End> Control<E> {
                 .wait_while(state, waiting)
                 .unwrap_or_else(PoisonError::into_inner),
         };
-        match (state.stage, &state.wanted) {
-            (Life::Stopping | Life::Finished, _) => News::Stop,
+        match (state.life, &state.wanted) {
+            (Life::Stopping(_) | Life::Finished, _) => News::Stop,
             (Life::Running, Some(_)) => News::Changed,
             (Life::Running, None) => News::None,
         }
@@ -353,6 +364,13 @@ impl<E: End> Control<E> {
         if !stop.is_set() {
             self.slot.offer(line);
             self.status.set(status);
+            self.slot.close_retired();
+        }
+    }
+
+    fn publish_line(&self, stop: &StopFlag, line: E::Line) {
+        if !stop.is_set() {
+            self.slot.offer(line);
             self.slot.close_retired();
         }
     }
@@ -367,6 +385,7 @@ enum News {
 
 /// The thread.
 fn supervise<E: End>(control: &Control<E>, stop: &StopFlag) {
+    let mut closing = Closing::default();
     loop {
         let Some(spec) = locked(&control.state).wanted.take() else {
             match control.wait(None) {
@@ -375,7 +394,7 @@ fn supervise<E: End>(control: &Control<E>, stop: &StopFlag) {
             }
         };
         control.publish(stop, E::stand_in(&spec), DeviceStatus::Starting);
-        while keep_open(control, stop, &spec) == News::None {}
+        while keep_open(control, stop, &spec, &mut closing) == News::None {}
         if control.wait(Some(Duration::ZERO)) == News::Stop || stop.is_set() {
             return;
         }
@@ -383,23 +402,25 @@ fn supervise<E: End>(control: &Control<E>, stop: &StopFlag) {
 }
 
 /// Opens the end once and stays with it until it fails or something else is wanted, then waits until the next attempt.
-fn keep_open<E: End>(control: &Control<E>, stop: &StopFlag, spec: &E::Spec) -> News {
+fn keep_open<E: End>(control: &Control<E>, stop: &StopFlag, spec: &E::Spec, closing: &mut Closing) -> News {
     let tried = Instant::now();
-    let error = match control.away(|| E::open(spec)) {
+    let opened = closing.is_bearable().and_then(|()| control.away(|| E::open(spec)));
+    let error = match opened {
         Ok(opened) => {
             control.publish(stop, opened.line, opened.status);
-            let outcome = watch(control, &opened.watch);
-            let error = match outcome {
+            match watch(control, &opened.watch) {
                 Ok(news) => {
-                    control.away(|| drop(opened.watch));
+                    control.publish_line(stop, E::stand_in(spec));
+                    closing.close(opened.watch);
                     return news;
                 }
-                Err(error) => error,
-            };
-            // First tell, then close: closing may hang.
-            control.publish(stop, E::stand_in(spec), DeviceStatus::Failed(error.clone()));
-            control.away(|| drop(opened.watch));
-            error
+                Err(error) => {
+                    // First tell, then close: closing takes its time.
+                    control.publish(stop, E::stand_in(spec), DeviceStatus::Failed(error.clone()));
+                    closing.close(opened.watch);
+                    error
+                }
+            }
         }
         Err(error) => error,
     };
@@ -409,6 +430,55 @@ fn keep_open<E: End>(control: &Control<E>, stop: &StopFlag, spec: &E::Spec) -> N
     match E::retry(spec) {
         Retry::EachSecond => control.wait(Some(RETRY.saturating_sub(tried.elapsed()))),
         Retry::Never => control.wait(None),
+    }
+}
+
+/// Streams on their way out.
+#[derive(Default)]
+struct Closing {
+    threads: Vec<Stage>,
+}
+
+impl Closing {
+    /// Closes a stream on a thread of its own, and waits for it a little, since most devices can be opened only once.
+    fn close(&mut self, watch: Watch) {
+        let Watch::Stream(stream) = watch else { return };
+        let (closed, done) = sync_channel::<()>(0);
+        let thread = Stage::spawn("audio-closing", move |_stop| {
+            drop(stream);
+            drop(closed);
+        });
+        match thread {
+            Ok(thread) => {
+                if done.recv_timeout(CLOSING) == Err(RecvTimeoutError::Timeout) {
+                    tracing::warn!("a sound device does not close");
+                }
+                self.threads.push(thread);
+            }
+            // The stream went with the closure, on this thread after all.
+            Err(error) => tracing::error!(%error, "no thread to close a sound device"),
+        }
+    }
+
+    fn is_bearable(&mut self) -> Result<(), DeviceError> {
+        self.threads.retain(|thread| !thread.is_finished());
+        if self.threads.len() < MAX_CLOSING {
+            return Ok(());
+        }
+        Err(DeviceError {
+            problem: DeviceProblem::Stalled,
+            detail: "the sound system does not let go of the devices it has lost".into(),
+        })
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        for thread in self.threads.drain(..) {
+            if !thread.is_finished() {
+                thread.detach();
+            }
+        }
     }
 }
 
