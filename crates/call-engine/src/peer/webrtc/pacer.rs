@@ -2,7 +2,8 @@
 //!
 //! Sound leaves at once. Retransmissions come next, for somebody waits for them; then pictures. Both spend a budget
 //! that refills at the pacing rate the congestion controller sets: many times the media's on a path that has shown no
-//! congestion, 2.5 times on one that has.
+//! congestion, 2.5 times on one that has. Repairs get a part of it only and no packet is repeated twice in a round
+//! trip: on a path that loses because it is full, repairs without a bound keep it full.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,6 +25,16 @@ const BURST_MIN_BYTES: f64 = 2_600.0;
 const PICTURE_QUEUE_PACKETS: usize = 1_024;
 /// Waiting retransmissions; what is asked for beyond is asked for again.
 const REPAIR_QUEUE_PACKETS: usize = 128;
+/// Part of the pacing rate that repairs may take.
+const REPAIR_SHARE: f64 = 0.2;
+/// What repairs may take at once after a pause.
+const REPAIR_BURST_BYTES: f64 = 12_000.0;
+/// A repair that waited longer has been given up by its receiver or asked for again.
+const REPAIR_STALE_AFTER: Duration = Duration::from_millis(300);
+/// Repairs remembered to tell repetitions.
+const REPAIRS_REMEMBERED: usize = 256;
+/// Round trip assumed before the first measurement.
+const INITIAL_RTT: Duration = Duration::from_millis(60);
 /// Sleep granularity of the runtime's clock.
 const TICK: Duration = Duration::from_millis(1);
 
@@ -35,11 +46,18 @@ enum Priority {
     Picture,
 }
 
+struct Waiting<P> {
+    packet: P,
+    bytes: f64,
+    since: Instant,
+}
+
 /// Two queues and a budget. Pure.
 struct Pacer<P> {
-    repairs: VecDeque<(P, f64)>,
-    pictures: VecDeque<(P, f64)>,
+    repairs: VecDeque<Waiting<P>>,
+    pictures: VecDeque<Waiting<P>>,
     queued_bytes: f64,
+    repair_budget_bytes: f64,
     /// Bytes that may leave now; negative after a packet that was larger than it.
     budget_bytes: f64,
     refilled_at: Option<Instant>,
@@ -52,6 +70,7 @@ impl<P> Pacer<P> {
             repairs: VecDeque::new(),
             pictures: VecDeque::new(),
             queued_bytes: 0.0,
+            repair_budget_bytes: REPAIR_BURST_BYTES,
             budget_bytes: 0.0,
             refilled_at: None,
             dropped: 0,
@@ -59,7 +78,7 @@ impl<P> Pacer<P> {
     }
 
     /// Queues a packet; drops and counts it when its queue is full.
-    fn push(&mut self, packet: P, bytes: f64, priority: Priority) {
+    fn push(&mut self, packet: P, bytes: f64, priority: Priority, now: Instant) {
         let (queue, limit) = match priority {
             Priority::Repair => (&mut self.repairs, REPAIR_QUEUE_PACKETS),
             Priority::Sound | Priority::Picture => (&mut self.pictures, PICTURE_QUEUE_PACKETS),
@@ -68,20 +87,48 @@ impl<P> Pacer<P> {
             self.dropped += 1;
             return;
         }
-        queue.push_back((packet, bytes));
+        queue.push_back(Waiting {
+            packet,
+            bytes,
+            since: now,
+        });
         self.queued_bytes += bytes;
     }
 
     /// The next packet the budget allows.
     fn pop(&mut self, now: Instant, rate_bps: f64) -> Option<P> {
         self.refill(now, rate_bps);
+        self.drop_stale_repairs(now);
         if self.budget_bytes <= 0.0 {
             return None;
         }
-        let (packet, bytes) = self.repairs.pop_front().or_else(|| self.pictures.pop_front())?;
-        self.budget_bytes -= bytes;
+        let repair = if self.repair_budget_bytes > 0.0 {
+            self.repairs.pop_front()
+        } else {
+            None
+        };
+        if let Some(repair) = &repair {
+            self.repair_budget_bytes -= repair.bytes;
+        }
+        let next = repair.or_else(|| self.pictures.pop_front())?;
+        self.budget_bytes -= next.bytes;
+        self.forget(next.bytes);
+        Some(next.packet)
+    }
+
+    fn drop_stale_repairs(&mut self, now: Instant) {
+        while let Some(oldest) = self.repairs.front()
+            && now.saturating_duration_since(oldest.since) > REPAIR_STALE_AFTER
+        {
+            let bytes = oldest.bytes;
+            self.repairs.pop_front();
+            self.forget(bytes);
+            self.dropped += 1;
+        }
+    }
+
+    fn forget(&mut self, bytes: f64) {
         self.queued_bytes = (self.queued_bytes - bytes).max(0.0);
-        Some(packet)
     }
 
     fn refill(&mut self, now: Instant, rate_bps: f64) {
@@ -91,6 +138,7 @@ impl<P> Pacer<P> {
             None => burst,
         };
         self.budget_bytes = (self.budget_bytes + earned).min(burst);
+        self.repair_budget_bytes = (self.repair_budget_bytes + REPAIR_SHARE * earned).min(REPAIR_BURST_BYTES);
     }
 
     /// Whether something waits.
@@ -103,7 +151,10 @@ impl<P> Pacer<P> {
         if self.is_empty() {
             return None;
         }
-        let owed = (-self.budget_bytes).max(0.0) * 8.0 / rate_bps;
+        let mut owed = (-self.budget_bytes).max(0.0) * 8.0 / rate_bps;
+        if self.pictures.is_empty() {
+            owed = owed.max((-self.repair_budget_bytes).max(0.0) * 8.0 / (rate_bps * REPAIR_SHARE));
+        }
         self.refilled_at.map(|at| at + Duration::from_secs_f64(owed).max(TICK))
     }
 
@@ -113,10 +164,39 @@ impl<P> Pacer<P> {
     }
 }
 
+/// The repairs made last, so that two requests for one loss are answered once.
+#[derive(Default)]
+struct RecentRepairs {
+    made: VecDeque<(u32, u16, Instant)>,
+}
+
+impl RecentRepairs {
+    /// Whether this packet was not repeated within a round trip; if so, it counts as repeated now.
+    fn admit(&mut self, ssrc: u32, sequence_number: u16, now: Instant, rtt: Duration) -> bool {
+        let again = self.made.iter().any(|(other, number, at)| {
+            (*other, *number) == (ssrc, sequence_number) && now.saturating_duration_since(*at) < rtt
+        });
+        if !again {
+            if self.made.len() == REPAIRS_REMEMBERED {
+                self.made.pop_front();
+            }
+            self.made.push_back((ssrc, sequence_number, now));
+        }
+        !again
+    }
+}
+
+/// The number of the packet that an RTX packet repeats (RFC 4588, section 4).
+fn repeated_number(rtp: &rtc::rtp::Packet) -> Option<u16> {
+    let number = rtp.payload.get(..2)?;
+    Some(u16::from_be_bytes([number[0], number[1]]))
+}
+
 /// The handler.
 pub(super) struct PacerHandler {
     shared: Arc<Shared>,
     pacer: Pacer<TaggedPacket>,
+    recent: RecentRepairs,
 }
 
 impl PacerHandler {
@@ -124,11 +204,17 @@ impl PacerHandler {
         Self {
             shared,
             pacer: Pacer::new(),
+            recent: RecentRepairs::default(),
         }
     }
 
     fn rate_bps(&self) -> f64 {
         f64::from(self.shared.pacing_bitrate_bps.load(Ordering::Relaxed).max(1))
+    }
+
+    fn is_first_repair(&mut self, rtp: &rtc::rtp::Packet, now: Instant) -> bool {
+        let rtt = self.shared.rtt().unwrap_or(INITIAL_RTT);
+        repeated_number(rtp).is_none_or(|number| self.recent.admit(rtp.header.ssrc, number, now, rtt))
     }
 
     fn release(&mut self, now: Instant, out: &mut Outputs) {
@@ -166,7 +252,9 @@ impl Handler for PacerHandler {
             priority @ (Priority::Repair | Priority::Picture) => {
                 let bytes = (rtp.header.marshal_size() + rtp.payload.len()) as f64;
                 let now = packet.now;
-                self.pacer.push(packet, bytes, priority);
+                if priority == Priority::Picture || self.is_first_repair(rtp, now) {
+                    self.pacer.push(packet, bytes, priority, now);
+                }
                 self.release(now, out);
             }
         }
@@ -209,11 +297,11 @@ mod tests {
 
     #[test]
     fn a_key_frame_leaves_a_clean_path_in_a_few_milliseconds() {
-        let mut pacer = Pacer::new();
+        let (mut pacer, start) = (Pacer::new(), Instant::now());
         for packet in 0..34 {
-            pacer.push(packet, PACKET, Priority::Picture);
+            pacer.push(packet, PACKET, Priority::Picture, start);
         }
-        let left = drain(&mut pacer, Instant::now(), 40e6);
+        let left = drain(&mut pacer, start, 40e6);
         assert_eq!(left.len(), 34);
         // 40.8 kB: 25 kB at once, the rest in 3 ms.
         assert!(left.last().unwrap().1 <= 5, "{left:?}");
@@ -221,11 +309,11 @@ mod tests {
 
     #[test]
     fn a_congested_path_gets_no_more_than_its_rate() {
-        let mut pacer = Pacer::new();
+        let (mut pacer, start) = (Pacer::new(), Instant::now());
         for packet in 0..100 {
-            pacer.push(packet, PACKET, Priority::Picture);
+            pacer.push(packet, PACKET, Priority::Picture, start);
         }
-        let left = drain(&mut pacer, Instant::now(), 1.5e6);
+        let left = drain(&mut pacer, start, 1.5e6);
         // 120 kB at 1.5 Mbit/s are 640 ms, less the first burst.
         let last = left.last().unwrap().1;
         assert!((600..=640).contains(&last), "{last}");
@@ -236,19 +324,19 @@ mod tests {
         let mut pacer = Pacer::new();
         let start = Instant::now();
         for packet in 0..10 {
-            pacer.push(packet, PACKET, Priority::Picture);
+            pacer.push(packet, PACKET, Priority::Picture, start);
         }
         while pacer.pop(start, 1e6).is_some() {}
-        pacer.push(99, PACKET, Priority::Repair);
+        pacer.push(99, PACKET, Priority::Repair, start);
         assert_eq!(drain(&mut pacer, start, 1e6)[0].0, 99);
     }
 
     #[test]
     fn the_queues_are_bounded_and_the_backlog_is_told() {
-        let mut pacer = Pacer::new();
+        let (mut pacer, start) = (Pacer::new(), Instant::now());
         for packet in 0..2_000 {
-            pacer.push(packet, PACKET, Priority::Picture);
-            pacer.push(packet, PACKET, Priority::Repair);
+            pacer.push(packet, PACKET, Priority::Picture, start);
+            pacer.push(packet, PACKET, Priority::Repair, start);
         }
         assert_eq!(
             pacer.dropped,
@@ -256,5 +344,33 @@ mod tests {
         );
         let expected = (PICTURE_QUEUE_PACKETS + REPAIR_QUEUE_PACKETS) as f64 * PACKET * 8.0 / 10e6;
         assert!((pacer.backlog(10e6).as_secs_f64() - expected).abs() < 1e-6);
+    }
+    #[test]
+    fn repairs_leave_most_of_a_congested_path_to_new_pictures() {
+        let (mut pacer, start) = (Pacer::new(), Instant::now());
+        for packet in 0..100 {
+            pacer.push(packet, PACKET, Priority::Repair, start);
+            pacer.push(1_000 + packet, PACKET, Priority::Picture, start);
+        }
+        let left = drain(&mut pacer, start, 1.5e6);
+        let repairs = left.iter().filter(|(packet, _)| *packet < 1_000).count();
+        // A burst of ten, a fifth of 1.5 Mbit/s for 0.3 s more, and the rest is stale.
+        assert!((15..=25).contains(&repairs), "{repairs}");
+        assert_eq!(left.len() - repairs, 100);
+    }
+
+    #[test]
+    fn one_loss_is_repaired_once_in_a_round_trip() {
+        let (mut recent, start) = (RecentRepairs::default(), Instant::now());
+        let rtt = Duration::from_millis(100);
+        let at = |ms| start + Duration::from_millis(ms);
+        assert!(recent.admit(1, 7, at(0), rtt));
+        assert!(!recent.admit(1, 7, at(99), rtt));
+        assert!(recent.admit(1, 8, at(99), rtt) && recent.admit(2, 7, at(99), rtt));
+        assert!(recent.admit(1, 7, at(100), rtt));
+        for number in 0..1_000 {
+            recent.admit(3, number, at(200), rtt);
+        }
+        assert_eq!(recent.made.len(), REPAIRS_REMEMBERED);
     }
 }
