@@ -4,6 +4,7 @@
 //! through card callbacks, Opus and the playout buffer, and has to come out of the speaker.
 
 #![cfg(target_os = "linux")]
+#![allow(clippy::print_stdout)]
 
 #[path = "../../../tests/lab/audio/mod.rs"]
 mod sound_lab;
@@ -11,7 +12,7 @@ mod sound_lab;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use sound_lab::{Freeze, SoundLab, speech};
@@ -89,13 +90,17 @@ impl Drop for Probe {
 }
 
 fn lines(stderr: ChildStderr) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
+    let (sender, receiver) = sync_channel(1_000);
+    let reader = move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             // The test may be over.
             sender.send(line).unwrap_or_default();
         }
-    });
+    };
+    std::thread::Builder::new()
+        .name("probe-says".into())
+        .spawn(reader)
+        .expect("a thread");
     receiver
 }
 

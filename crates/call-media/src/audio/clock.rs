@@ -78,10 +78,10 @@ const MAX_TARGET: Duration = Duration::from_millis(40);
 const TARGET_STEP: Duration = Duration::from_millis(2);
 /// A target that was raised by one step is back after 20 s without a shortfall.
 const TARGET_DECAY: Duration = Duration::from_micros(25);
-const MAX_EXCESS: Duration = Duration::from_millis(50);
+const MAX_EXCESS: Duration = Duration::from_millis(30);
 /// An error of this much asks for the full correction.
-const FULL_CORRECTION: Duration = Duration::from_millis(5);
-const MAX_CORRECTION: f64 = 0.005;
+const FULL_CORRECTION: Duration = Duration::from_millis(10);
+const MAX_CORRECTION: f64 = 0.01;
 
 impl Default for SpeakerClock {
     fn default() -> Self {

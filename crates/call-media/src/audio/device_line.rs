@@ -8,7 +8,8 @@ use rtrb::{Consumer, Producer};
 use super::clock::{BLOCK, Reserve, SpeakerClock};
 use super::resample::{FromBlocks, ToBlocks};
 use super::ring::StreamHealth;
-use crate::frame::{AudioBlock, SAMPLE_RATE_HZ};
+use crate::frame::{AudioBlock, BLOCK_SAMPLES, SAMPLE_RATE_HZ};
+use crate::receive::audio::stretch::{NEEDED_SAMPLES, accelerate};
 
 /// Blocks over which the least reserve of a microphone is taken: half a second.
 const WINDOW_BLOCKS: u32 = 50;
@@ -18,14 +19,21 @@ const MAX_TARGET_S: f64 = 0.060;
 const TARGET_STEP_S: f64 = 0.002;
 const TARGET_DECAY: f64 = 0.995;
 /// An error of this much asks for the full correction of the speed.
-const FULL_CORRECTION_S: f64 = 0.010;
-const MAX_CORRECTION: f64 = 0.005;
+const FULL_CORRECTION_S: f64 = 0.020;
+const MAX_CORRECTION: f64 = 0.01;
 /// More than this over the target is dropped at once.
 const MAX_EXCESS_S: f64 = 0.050;
 
+/// Waiting sound of a speaker over this is left out by whole blocks, less of it by pitch periods.
+const HOPELESS: Duration = Duration::from_millis(150);
+/// No pitch period is shorter.
+const SHORTEST_CUT: Duration = Duration::from_micros(2_500);
+/// How alike two pitch periods have to be for one of them to go.
+const LIKENESS: f32 = 0.4;
+
 /// A microphone's sound, block by block, on the beat of the call.
 ///
-/// The microphone's clock is not the call's: the resampler runs up to 0.5 % faster or slower to hold a small reserve.
+/// The microphone's clock is not the call's: the resampler runs up to 1 % faster or slower to hold a small reserve.
 pub struct CaptureLine {
     samples: Consumer<f32>,
     resampler: ToBlocks,
@@ -167,10 +175,12 @@ pub struct PlaybackLine {
     resampler: Option<FromBlocks>,
     rate_hz: f64,
     clock: SpeakerClock,
-    /// Sound to leave out.
+    /// Sound to leave out, and blocks that are held back until there are enough to find a pitch period in.
     excess: Duration,
+    held: Vec<f32>,
     shortfall_samples: u64,
     dropped_blocks: u64,
+    shortened_samples: u64,
     health: Arc<StreamHealth>,
 }
 
@@ -189,8 +199,10 @@ impl PlaybackLine {
             rate_hz: f64::from(rate_hz),
             clock: SpeakerClock::default(),
             excess: Duration::ZERO,
+            held: Vec::with_capacity(2 * NEEDED_SAMPLES),
             shortfall_samples: 0,
             dropped_blocks: 0,
+            shortened_samples: 0,
             health,
         })
     }
@@ -204,17 +216,14 @@ impl PlaybackLine {
 
     /// Queues a block at `now` and returns when the next one is due after this one.
     pub fn write(&mut self, now: Instant, block: &AudioBlock) -> Duration {
-        if self.excess >= BLOCK {
+        let at_48k = self.resampler.is_none();
+        if self.excess >= HOPELESS || (self.excess >= BLOCK && !at_48k) {
             self.excess -= BLOCK;
             self.dropped_blocks += 1;
+        } else if at_48k && (self.excess > SHORTEST_CUT || !self.held.is_empty()) {
+            self.shorten(block);
         } else {
-            let samples = match &mut self.resampler {
-                Some(resampler) => resampler.convert(block),
-                None => block.as_slice(),
-            };
-            if self.samples.push_entire_slice(samples).is_err() {
-                self.dropped_blocks += 1;
-            }
+            self.push(block);
         }
         self.health.note_filled(now);
         let shortfall = self.health.take_shortfall();
@@ -224,6 +233,41 @@ impl PlaybackLine {
             Reserve::Excess(excess) => self.excess = excess,
         }
         self.clock.period()
+    }
+
+    fn push(&mut self, block: &AudioBlock) {
+        let samples = match &mut self.resampler {
+            Some(resampler) => resampler.convert(block),
+            None => block.as_slice(),
+        };
+        if self.samples.push_entire_slice(samples).is_err() {
+            self.dropped_blocks += 1;
+        }
+    }
+
+    /// Gathers a few blocks and takes a pitch period out of them. There is enough in the ring to live on meanwhile, or
+    /// nothing would have to go.
+    fn shorten(&mut self, block: &AudioBlock) {
+        self.held.extend_from_slice(block);
+        if self.held.len() < NEEDED_SAMPLES {
+            return;
+        }
+        let most = (self.excess.as_secs_f64() * f64::from(SAMPLE_RATE_HZ)) as usize;
+        let gone = accelerate(&mut self.held, most, LIKENESS);
+        self.shortened_samples += gone as u64;
+        self.excess = self
+            .excess
+            .saturating_sub(Duration::from_micros(gone as u64 * 1_000 / 48));
+        if self.samples.push_entire_slice(&self.held).is_err() {
+            self.dropped_blocks += (self.held.len() / BLOCK_SAMPLES) as u64;
+        }
+        self.held.clear();
+    }
+
+    /// Samples that were taken out to shorten what waits for the card.
+    #[must_use]
+    pub fn shortened_samples(&self) -> u64 {
+        self.shortened_samples
     }
 
     /// Samples that the card asked for and did not get.
@@ -243,7 +287,6 @@ impl PlaybackLine {
 mod tests {
     use super::*;
     use crate::audio::ring;
-    use crate::frame::BLOCK_SAMPLES;
 
     /// A microphone that delivers `chunk` frames at a time on a clock `ppm` fast, heard for `seconds`.
     fn listen(rate_hz: u32, chunk: usize, ppm: f64, seconds: f64) -> (CaptureLine, Vec<f64>, Vec<f32>) {
@@ -334,6 +377,7 @@ mod tests {
         assert_eq!(line.delay(), Duration::from_millis(400));
         // The card comes back: the old sound goes, the delay with it.
         (0..200).for_each(|_| turn(&mut line, true));
-        assert!(line.delay() < Duration::from_millis(70), "{:?}", line.delay());
+        assert!(line.delay() < Duration::from_millis(50), "{:?}", line.delay());
+        assert!(line.shortened_samples() > 48 * 80);
     }
 }

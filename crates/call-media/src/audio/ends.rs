@@ -22,7 +22,7 @@ pub enum Source {
     /// Silence that is sent like sound.
     Silence,
     /// A card.
-    Device(CaptureLine),
+    Device(Box<CaptureLine>),
     /// A device that does not work, or not yet: its silence is announced, not sent.
     Absent,
     /// Nothing is sent.
@@ -80,7 +80,7 @@ pub enum Output {
     /// Into a file.
     File(WavRecorder),
     /// To a card.
-    Device(PlaybackLine),
+    Device(Box<PlaybackLine>),
 }
 
 impl Output {
@@ -138,7 +138,7 @@ impl End for Microphone {
             MicrophoneSpec::Device(name) => {
                 let (stream, line) = devices::open_microphone(name.as_deref())?;
                 Opened {
-                    line: Source::Device(line),
+                    line: Source::Device(Box::new(line)),
                     status: running(stream.name.clone()),
                     watch: Watch::Stream(stream),
                 }
@@ -192,7 +192,7 @@ impl End for Speaker {
             SpeakerSpec::Device(name) => {
                 let (stream, line) = devices::open_speaker(name.as_deref())?;
                 Opened {
-                    line: Output::Device(line),
+                    line: Output::Device(Box::new(line)),
                     status: running(stream.name.clone()),
                     watch: Watch::Stream(stream),
                 }

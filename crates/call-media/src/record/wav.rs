@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -128,7 +128,7 @@ impl Drop for WavRecorder {
 }
 
 /// The "wav-writer" thread: ends when the channel closes, or when the disk refuses.
-fn write(mut file: WavWriter<BufWriter<File>>, chunks: &Receiver<Vec<i16>>, health: &RecordingHealth, path: &PathBuf) {
+fn write(mut file: WavWriter<BufWriter<File>>, chunks: &Receiver<Vec<i16>>, health: &RecordingHealth, path: &Path) {
     let mut written = 0_u64;
     let outcome = loop {
         let Ok(chunk) = chunks.recv() else {

@@ -102,13 +102,13 @@ mod tests {
         let original = tone(NEEDED_SAMPLES, 200.0);
         let mut shorter = original.clone();
         let gone = accelerate(&mut shorter, 600, 0.9);
-        assert!(gone % 200 == 0 && gone > 0, "{gone}");
+        assert!(gone.is_multiple_of(200) && gone > 0, "{gone}");
         assert_eq!(shorter.len(), original.len() - gone);
         assert!(roughness(&shorter) < roughness(&original) * 1.1);
 
         let mut longer = original.clone();
         let added = expand(&mut longer, 600, 0.9);
-        assert!(added % 200 == 0 && added > 0, "{added}");
+        assert!(added.is_multiple_of(200) && added > 0, "{added}");
         assert_eq!(longer.len(), original.len() + added);
         assert!(roughness(&longer) < roughness(&original) * 1.1);
         // The pitch stays: zero crossings a sample are those of the original.
