@@ -206,6 +206,7 @@ impl Call {
                 let statistics = transport.statistics();
                 self.media.on_path(*peer, &statistics);
                 self.figures.on_path(*peer, statistics);
+                self.figures.on_sent(*peer, self.media.sent_picture());
             }
         }
         for timings in self.media.capture_timings() {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use call_core::{LocalMedia, ParticipantSnapshot, PeerKey};
 use call_media::frame::VideoKind;
+use call_media::send::ladder::LimitedBy;
 
 use crate::peer::{PeerReceivers, PeerStatistics, PeerTransport};
 use crate::remote_media::RemoteMedia;
@@ -17,6 +18,19 @@ pub(crate) struct CaptureTimings {
     pub capture_ms: f32,
     /// Encoder.
     pub encode_ms: f32,
+}
+
+/// Our camera's pictures as they go out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct SentPicture {
+    /// Pixels.
+    pub width: usize,
+    /// Pixels.
+    pub height: usize,
+    /// In the last second.
+    pub fps: f64,
+    /// What keeps it from being better.
+    pub limited_by: LimitedBy,
 }
 
 /// What a call needs of media. No method blocks.
@@ -41,6 +55,8 @@ pub(crate) trait CallMedia: Send + Sync {
     fn on_path(&self, peer: PeerKey, statistics: &PeerStatistics);
     /// What is known of a participant changed: name, what they send.
     fn on_participant(&self, participant: &ParticipantSnapshot);
+    /// What our camera's encoder does at present.
+    fn sent_picture(&self) -> Option<SentPicture>;
     /// What the peers may know of our own side's delays.
     fn capture_timings(&self) -> Vec<CaptureTimings>;
 }

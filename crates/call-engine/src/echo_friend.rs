@@ -14,7 +14,7 @@ use call_media::rtp::{PacketSink, RtpPacket};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
-use crate::call_media::{CallMedia, CaptureTimings};
+use crate::call_media::{CallMedia, CaptureTimings, SentPicture};
 use crate::peer::{PeerReceivers, PeerStatistics, PeerTransport};
 use crate::remote_media::RemoteMedia;
 
@@ -200,6 +200,10 @@ impl CallMedia for EchoMedia {
     fn on_path(&self, _peer: PeerKey, _statistics: &PeerStatistics) {}
 
     fn on_participant(&self, _participant: &ParticipantSnapshot) {}
+
+    fn sent_picture(&self) -> Option<SentPicture> {
+        None
+    }
 
     fn capture_timings(&self) -> Vec<CaptureTimings> {
         Vec::new()

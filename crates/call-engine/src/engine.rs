@@ -182,7 +182,7 @@ impl EngineAccess for Shared {
 
     fn report(&self) -> Report {
         let figures = Arc::clone(&self.figures.read().unwrap_or_else(PoisonError::into_inner));
-        figures.report(&self.media)
+        figures.report()
     }
 
     fn shutdown(&self) {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use call_core::{CallSnapshot, LinkState, Milestone, ParticipantSnapshot, PeerKey, SignalingState};
 use call_media::frame::{StreamKind, VideoKind};
 
-use crate::media_session::MediaSession;
+use crate::call_media::SentPicture;
 use crate::peer::{PeerStatistics, ReceivedStatistics, Route, SentStatistics};
 use crate::remote_media::RemoteMedia;
 use crate::report::{JoinedMs, ParticipantReport, Report, TargetReport, TimelineEntry};
@@ -55,6 +55,7 @@ struct PeerFigures {
     past: Totals,
     present: PeerStatistics,
     targets: Vec<u32>,
+    sent_picture: Option<SentPicture>,
     connected_at: Option<Instant>,
     gone_at: Option<Instant>,
     media: Option<Arc<RemoteMedia>>,
@@ -173,6 +174,13 @@ impl Figures {
         figures.present = statistics;
     }
 
+    /// What goes to a participant at present; while nothing does, the last that did is kept.
+    pub(crate) fn on_sent(&self, peer: PeerKey, picture: Option<SentPicture>) {
+        let mut state = self.state();
+        let figures = state.participants.entry(peer).or_default();
+        figures.sent_picture = picture.or(figures.sent_picture);
+    }
+
     /// Route and round trip of a participant's present connection.
     pub(crate) fn path(&self, peer: PeerKey) -> (Option<Route>, Option<Duration>) {
         let state = self.state();
@@ -202,7 +210,7 @@ impl Figures {
     }
 
     /// Everything so far.
-    pub(crate) fn report(&self, media: &MediaSession) -> Report {
+    pub(crate) fn report(&self) -> Report {
         let state = self.state();
         let seconds = self.epoch.elapsed().as_secs_f64();
         let first_frame = state
@@ -236,7 +244,7 @@ impl Figures {
                 first_frame: since(first_frame),
             },
             process: process_usage::read(seconds),
-            participants: state.participants.values().map(|peer| peer.report(media)).collect(),
+            participants: state.participants.values().map(PeerFigures::report).collect(),
             timeline: state.timeline.iter().cloned().collect(),
         }
     }
@@ -263,7 +271,7 @@ impl PeerFigures {
         totals
     }
 
-    fn report(&self, session: &MediaSession) -> ParticipantReport {
+    fn report(&self) -> ParticipantReport {
         let seen = self.last_seen.as_ref();
         let totals = self.totals();
         let connected_s = self.connected_at.map(|from| {
@@ -289,7 +297,7 @@ impl PeerFigures {
             }
             report.audio_received = report_media::audio(media, &totals, connected_s);
         }
-        report.sent = report_media::sent(session, &totals, connected_s);
+        report.sent = report_media::sent(self.sent_picture, &totals, connected_s);
         report.sent.target_bitrate_bps = target_report(&self.targets);
         report
     }

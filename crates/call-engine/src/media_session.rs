@@ -25,15 +25,17 @@ use call_media::latest::LatestFrame;
 use call_media::send::video::{Gate, VideoSendControl, VideoSendStatistics, VideoSender};
 use call_media::spec::{CameraSpec, MicrophoneSpec, ScreenSpec, SpeakerSpec};
 
-use crate::call_media::{CallMedia, CaptureTimings};
+use crate::call_media::{CallMedia, CaptureTimings, SentPicture};
 use crate::config::EngineConfig;
 use crate::peer::{PeerReceivers, PeerStatistics, PeerTransport};
 use crate::remote_media::{PictureSettings, RemoteMedia, Tee, file_stem};
 
 /// Upper bound of the camera's bitrate: 720p30 gains nothing visible above it.
 pub(crate) const MAX_CAMERA_BITRATE_BPS: u32 = 2_500_000;
-/// Of the estimate, this is left for sound, headers and repair.
+/// Of the estimate, this is left for sound.
 const RESERVED_BPS: u32 = 60_000;
+/// Of the rest, this part is pictures; RTP, SRTP and UDP headers and some repair are the other.
+const PAYLOAD_SHARE: f64 = 0.94;
 
 /// Everybody who gets our media.
 #[derive(Default)]
@@ -370,7 +372,7 @@ impl MediaSession {
     }
 
     /// Figures of one of our encoders, once it has run.
-    pub(crate) fn send_statistics(&self, kind: VideoKind) -> Option<VideoSendStatistics> {
+    fn send_statistics(&self, kind: VideoKind) -> Option<VideoSendStatistics> {
         let devices = self.devices();
         let picture = match kind {
             VideoKind::Camera => &devices.camera_out,
@@ -388,7 +390,7 @@ impl MediaSession {
             .filter_map(|peer| peer.target_bitrate_bps)
             .min();
         let Some(target) = weakest else { return };
-        let for_pictures = target.saturating_sub(RESERVED_BPS);
+        let for_pictures = (f64::from(target.saturating_sub(RESERVED_BPS)) * PAYLOAD_SHARE) as u32;
         if self.screen_shared.load(Ordering::Relaxed) {
             // Text has to be read: the screen gets the larger part.
             self.screen_control.set_target_bitrate_bps(for_pictures / 3 * 2);
@@ -538,6 +540,16 @@ impl CallMedia for MediaSession {
                 }
             }
         }
+    }
+
+    fn sent_picture(&self) -> Option<SentPicture> {
+        let statistics = self.send_statistics(VideoKind::Camera)?;
+        (statistics.fps > 0.0).then_some(SentPicture {
+            width: statistics.width,
+            height: statistics.height,
+            fps: statistics.fps,
+            limited_by: statistics.limited_by,
+        })
     }
 
     fn capture_timings(&self) -> Vec<CaptureTimings> {

@@ -5,8 +5,8 @@ use call_media::frame::{StreamKind, VideoKind};
 use call_media::percentiles::Percentiles;
 use call_media::send::ladder::LimitedBy;
 
+use crate::call_media::SentPicture;
 use crate::figures::Totals;
-use crate::media_session::MediaSession;
 use crate::remote_media::{RemoteMedia, RemotePicture};
 use crate::report::{
     AudioReceivedReport, FreezeReport, LatencyReport, ResolutionReport, SentReport, StageReport, TwoPercentiles,
@@ -129,23 +129,20 @@ pub(crate) fn audio(media: &RemoteMedia, totals: &Totals, connected_s: Option<f6
     })
 }
 
-/// What went to a participant.
-pub(crate) fn sent(session: &MediaSession, totals: &Totals, connected_s: Option<f64>) -> SentReport {
+/// What went to a participant; the target bitrate is added by the caller.
+pub(crate) fn sent(picture: Option<SentPicture>, totals: &Totals, connected_s: Option<f64>) -> SentReport {
     let video = [VideoKind::Camera, VideoKind::Screen]
         .into_iter()
         .filter_map(|kind| totals.sent.get(&StreamKind::Video(kind)));
     let bytes: u64 = video.map(|sent| sent.bytes).sum();
-    let encoder = session
-        .send_statistics(VideoKind::Camera)
-        .filter(|statistics| statistics.frames > 0);
     SentReport {
         video_bitrate_bps: connected_s
             .filter(|seconds| *seconds > 0.0)
             .map(|seconds| bytes as f64 * 8.0 / seconds),
-        width: encoder.as_ref().map(|statistics| statistics.width),
-        height: encoder.as_ref().map(|statistics| statistics.height),
-        fps: encoder.as_ref().map(|statistics| statistics.fps),
-        quality_limited_by: encoder.as_ref().map(|statistics| match statistics.limited_by {
+        width: picture.map(|picture| picture.width),
+        height: picture.map(|picture| picture.height),
+        fps: picture.map(|picture| picture.fps),
+        quality_limited_by: picture.map(|picture| match picture.limited_by {
             LimitedBy::None => "none",
             LimitedBy::Bandwidth => "bandwidth",
             LimitedBy::Cpu => "cpu",

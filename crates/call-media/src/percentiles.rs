@@ -55,7 +55,7 @@ impl Percentiles {
     /// The longest measurement in ms, exactly. `None` before the first.
     #[must_use]
     pub fn max_ms(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.max.as_secs_f64() * 1e3)
+        (self.count > 0).then_some(self.max.as_secs_f64() * 1e3)
     }
 
     /// How many measurements there were.

@@ -141,7 +141,7 @@ impl Layout {
 /// All 48 bits, block 0 in the most significant place.
 fn bits_of(counter: u16, unix_ms: u64) -> u64 {
     let counter = u64::from(counter) & ((1 << COUNTER_BITS) - 1);
-    let content = counter << TIME_BITS | unix_ms % TIME_MODULUS_MS;
+    let content = (counter << TIME_BITS) | (unix_ms % TIME_MODULUS_MS);
     let crc = crc8(&content.to_be_bytes()[3..]);
     0b101 << 45 | content << 11 | u64::from(crc) << 3 | 0b010
 }

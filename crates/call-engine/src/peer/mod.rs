@@ -1,6 +1,6 @@
 //! The seam to peer connections: what the driver asks of one, and what comes back.
 //!
-//! [`webrtc`] is the real one and the only place that names the webrtc crate; the in-memory one serves tests.
+//! [`webrtc`] is the real one and the only place that names the webrtc crate.
 
 pub mod webrtc;
 

@@ -264,8 +264,7 @@ impl ReorderBuffer {
     /// Padding before a frame belongs to it.
     fn frame_end(&self, start: u64) -> Option<u64> {
         let mut timestamp = None;
-        let mut expected = start;
-        for (&number, packet) in self.packets.range(start..) {
+        for (expected, (&number, packet)) in (start..).zip(self.packets.range(start..)) {
             if number != expected {
                 return None;
             }
@@ -278,7 +277,6 @@ impl ReorderBuffer {
                     return Some(number + 1);
                 }
             }
-            expected += 1;
         }
         None
     }

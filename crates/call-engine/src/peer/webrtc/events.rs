@@ -44,8 +44,14 @@ pub(super) struct Callbacks {
 
 impl Callbacks {
     fn pass_on(&self, notice: Notice) {
-        if self.notices.try_send(notice).is_err() {
-            tracing::warn!("a peer connection's event was dropped: its queue is full or closed");
+        match self.notices.try_send(notice) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                tracing::debug!("a peer connection reported something after its end");
+            }
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                tracing::warn!("a peer connection's event was dropped: its queue is full");
+            }
         }
     }
 }
