@@ -84,7 +84,7 @@ impl App {
         let ctx = &creation.egui_ctx;
         style::install(ctx);
         ctx.set_theme(preference(options.settings.settings.theme));
-        let textures = creation.gl.as_ref().map(|gl| VideoTextures::new(gl));
+        let textures = creation.gl.as_ref().map(VideoTextures::new);
         let painting = textures.as_ref().map_or(Painting::Software, VideoTextures::painting);
         let inbox = PictureInbox::new(engine.as_ref(), painting, ctx.clone());
         let waker = inbox.clone();

@@ -155,7 +155,6 @@ impl Shaders {
     }
 
     /// Something for egui to paint.
-    #[must_use]
     pub fn shape(self: &Arc<Self>, layers: &[glow::Texture], conversion: Conversion, placement: Placement) -> Shape {
         let shaders = Arc::clone(self);
         let layers = layers.to_vec();
