@@ -1,0 +1,180 @@
+//! What a headless run tells a person: one sentence on what happened, one on what to do.
+//!
+//! English only: these lines go to stderr and into logs. The window has its own, in two languages.
+
+use call_engine::{DeviceError, DeviceProblem, EndReason};
+
+use super::watch::{DeviceRole, NeverUp};
+use crate::args::Role;
+
+/// The call was up, and broke for good.
+pub const LOST: &str = "The connection was lost and did not come back. Check the network of both sides.";
+
+/// There is nothing to open a window on.
+pub const NO_DISPLAY: &str = "There is no display to open a window on. Start Visavis in a desktop session, or take \
+    part without a window: `visavis headless --host`, or `visavis headless --join LINK`.";
+
+/// What to do without a window.
+pub const WITHOUT_WINDOW: &str = "Check the display and its OpenGL driver, or take part without a window: \
+    `visavis headless --host`, or `visavis headless --join LINK`.";
+
+/// Why a call is over that we did not end ourselves.
+#[must_use]
+pub fn end_reason(reason: &EndReason) -> String {
+    match reason {
+        EndReason::HungUp => "The call was left.".into(),
+        EndReason::EveryoneLeft => "Everybody else left the call.".into(),
+        EndReason::ServerUnreachable(detail) => format!(
+            "The signaling server could not be reached ({detail}). Check the network, and that the server in the \
+             link or in --server is right and runs."
+        ),
+        EndReason::WrongServer(detail) => format!(
+            "What answered is not a signaling server this version can talk to ({detail}). Check the address, and \
+             use the same version of Visavis on both ends."
+        ),
+        EndReason::Refused(sentence) => format!("The signaling server refused: {}", full_stop(sentence)),
+        EndReason::PeersUnreachable => "The other side was found, but no path through the networks leads there. \
+             Try another network, or give a TURN server with --ice-server."
+            .into(),
+    }
+}
+
+/// One participant is there and no path leads to them; the call goes on.
+#[must_use]
+pub fn unreachable(name: &str) -> String {
+    format!(
+        "{name} could not be reached after several tries. Another network or a TURN server (--ice-server) may help; \
+         Visavis keeps trying."
+    )
+}
+
+/// The time is up and nobody was ever connected.
+#[must_use]
+pub fn never_up(state: NeverUp, role: &Role) -> String {
+    match (state, role) {
+        (NeverUp::NotInRoom, _) => "The call never came up: the signaling server did not let us in in time. Check \
+             the network and the server's address, or give more --seconds."
+            .into(),
+        (NeverUp::Alone, Role::Host) => "The call never came up: nobody joined in time. Pass on the link that \
+             --host prints, or give more --seconds."
+            .into(),
+        (NeverUp::Alone, Role::Join(_)) => "The call never came up: nobody else was there. Ask whether the call \
+             still runs, or for a new link."
+            .into(),
+        (NeverUp::NotConnected, _) => "The call never came up: the other side was found, but no connection was \
+             made in time. Try another network, give a TURN server with --ice-server, or give more --seconds."
+            .into(),
+    }
+}
+
+/// A device is in trouble; the call goes on without it.
+#[must_use]
+pub fn device(role: DeviceRole, error: &DeviceError) -> String {
+    let (what, remedy) = match error.problem {
+        DeviceProblem::Missing => (
+            "was not found",
+            "Plug it in, or choose one that `visavis devices` lists.",
+        ),
+        DeviceProblem::Busy => (
+            "is used by another program",
+            "Close that program, or choose another device.",
+        ),
+        DeviceProblem::Forbidden => (
+            "may not be used",
+            "Allow it in the system's privacy settings or permissions.",
+        ),
+        DeviceProblem::Unplugged => ("is gone", "Plug it in again."),
+        DeviceProblem::Stalled => (
+            "has stopped working",
+            "Unplug it and plug it in again, or choose another.",
+        ),
+        DeviceProblem::Unusable => ("cannot be used", "Choose one that `visavis devices` lists."),
+        DeviceProblem::BadFile => (
+            "cannot use this file",
+            "Give a .y4m file (4:2:0) or a .wav file that can be read.",
+        ),
+    };
+    format!(
+        "The {role} {what} ({}). {remedy} The call goes on without it.",
+        error.detail.trim_end_matches('.')
+    )
+}
+
+/// The embedded server did not start.
+#[must_use]
+pub fn server_failed(detail: &str) -> String {
+    format!(
+        "The built-in signaling server could not be started ({detail}). Choose another address with --listen, or a \
+         server with --server."
+    )
+}
+
+/// A recording could not be written.
+#[must_use]
+pub fn write_failed(detail: &str) -> String {
+    format!(
+        "Something that is received could not be recorded ({detail}). Free some space or choose another directory \
+         with --record; the call goes on."
+    )
+}
+
+/// The report could not be written.
+#[must_use]
+pub fn report_failed(path: &std::path::Path, error: &std::io::Error) -> String {
+    format!(
+        "The report could not be written to {} ({error}). Free some space or choose another place with --report.",
+        path.display()
+    )
+}
+
+fn full_stop(sentence: &str) -> String {
+    let sentence = sentence.trim();
+    if sentence.ends_with(['.', '!', '?']) {
+        sentence.into()
+    } else {
+        format!("{sentence}.")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sentence_says_what_to_do_and_ends() {
+        let problems = [
+            DeviceProblem::Missing,
+            DeviceProblem::Busy,
+            DeviceProblem::Forbidden,
+            DeviceProblem::Unplugged,
+            DeviceProblem::Stalled,
+            DeviceProblem::Unusable,
+            DeviceProblem::BadFile,
+        ];
+        let mut all: Vec<String> = problems
+            .into_iter()
+            .map(|problem| {
+                let detail = "no /dev/video0.".into();
+                device(DeviceRole::Camera, &DeviceError { problem, detail })
+            })
+            .collect();
+        all.push(end_reason(&EndReason::ServerUnreachable("refused".into())));
+        all.push(end_reason(&EndReason::WrongServer("version 9".into())));
+        all.push(end_reason(&EndReason::PeersUnreachable));
+        for state in [NeverUp::NotInRoom, NeverUp::Alone, NeverUp::NotConnected] {
+            all.push(never_up(state, &Role::Host));
+            all.push(never_up(state, &Role::Join("L".into())));
+        }
+        for sentence in &all {
+            let stops = sentence.matches(". ").count() + sentence.matches(": ").count();
+            assert!(stops >= 1 && sentence.ends_with('.'), "{sentence}");
+            assert!(!sentence.contains("  ") && !sentence.contains(".)"), "{sentence}");
+        }
+        all.sort();
+        all.dedup();
+        assert!(
+            all.len() == problems.len() + 7,
+            "sentences must tell the cases apart: {all:#?}"
+        );
+    }
+}
