@@ -36,7 +36,7 @@ clippy: packages-run rust
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 
 doc: packages-run rust
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --release --locked --workspace --no-deps --document-private-items
 
 bench: packages-test rust ## Measure a call on this machine (minutes; leave the machine alone meanwhile)
 	$(CARGO) build --release --locked --package visavis

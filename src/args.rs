@@ -4,6 +4,9 @@
 //! meaning. Values are checked here, once: what gets past this file is well formed. A bad value is answered
 //! with a sentence and exit code 2.
 
+// Doc comments of options are the help text, where brackets mean "may be left out".
+#![allow(rustdoc::broken_intra_doc_links)]
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Pictures from I420 frames onto the screen. Runs on the main thread, with the GL context current.
 //!
 //! There are two ways, chosen by who draws ([`choose`]):
-//! * a graphics card gets the three planes as they are and converts in a shader ([`shaders`]);
+//! * a graphics card gets the three planes as they are and converts in a shader ([`mod@shaders`]);
 //! * where the processor draws (llvmpipe), a shader is slow: SIMD code converts to RGBA first.
 //!
 //! Either way a picture is made smaller before the upload when it is shown at half its size or less: that is

@@ -132,7 +132,7 @@ fn read_at(picture: &Grey, x: usize, y: usize, side: f64) -> Option<Found> {
         .fold(0_u64, |bits, mean| bits << 1 | u64::from(*mean > (light + dark) / 2.0));
     let finders = bits >> 45 == 0b101 && bits & 0b111 == 0b010;
     let (content, crc) = (bits >> 11 & ((1 << 34) - 1), (bits >> 3) as u8);
-    (finders && crc8(&content.to_be_bytes()[3..]) == crc).then(|| Found {
+    (finders && crc8(&content.to_be_bytes()[3..]) == crc).then_some(Found {
         counter: (content >> 20) as u16,
         unix_ms_mod: (content & ((1 << 20) - 1)) as u32,
         x,

@@ -30,7 +30,10 @@ const DOCS: [&str; 6] = [
 pub fn run() -> anyhow::Result<()> {
     cargo(&["fmt", "--all", "--check"], None)?;
     cargo(&LINTS, None)?;
-    cargo(&DOCS, Some(("RUSTDOCFLAGS", "-D warnings")))
+    cargo(
+        &DOCS,
+        Some(("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")),
+    )
 }
 
 fn cargo(words: &[&str], variable: Option<(&str, &str)>) -> anyhow::Result<()> {

@@ -308,7 +308,11 @@ fn copy_button(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut 
         command_button(ui, scene, UiCommand::CopyLink, Look::Control, None, commands)
     });
     // While nobody is there the card with the link says it.
-    let is_told_elsewhere = scene.snapshot.call.as_ref().is_some_and(|call| call.participants.is_empty());
+    let is_told_elsewhere = scene
+        .snapshot
+        .call
+        .as_ref()
+        .is_some_and(|call| call.participants.is_empty());
     if let Some(button) = copy.inner.filter(|_| !is_told_elsewhere && was_just_copied(ui, view)) {
         button.show_tooltip_text(scene.i18n.text("action-copied"));
     }

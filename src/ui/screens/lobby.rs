@@ -43,7 +43,9 @@ fn side_by_side(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut
         ui.add_space(space::M);
         enter(ui, scene, view, commands);
     });
-    let right = ui.scope_builder(UiBuilder::new().max_rect(right), |ui| devices(ui, scene, view, commands));
+    let right = ui.scope_builder(UiBuilder::new().max_rect(right), |ui| {
+        devices(ui, scene, view, commands)
+    });
     ui.advance_cursor_after_rect(left.response.rect.union(right.response.rect));
 }
 

@@ -1,6 +1,6 @@
 //! From packets to what is shown and heard.
 
 pub mod audio;
-pub mod video;
 mod key_frame_requests;
+pub mod video;
 mod video_statistics;

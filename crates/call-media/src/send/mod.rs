@@ -1,8 +1,8 @@
 //! From what is captured to what goes out.
 
-pub mod video;
-pub mod ladder;
 mod encode_load;
 mod frame_rate;
 mod key_frames;
+pub mod ladder;
 mod scale;
+pub mod video;
