@@ -12,7 +12,7 @@ use call_engine::{
     CallPhase, CameraSpec, DeviceError, DeviceProblem, DeviceStatus, EndReason, EngineSnapshot, FramePool, LinkState,
     MicrophoneSpec, SpeakerSpec, Switch, Time, VideoFrame,
 };
-use visavis::app::{WindowOptions, run_with};
+use visavis::app::{WindowCloser, WindowOptions, run_with};
 use visavis::i18n::Language;
 use visavis::settings::{SettingsFile, ThemeChoice};
 
@@ -49,6 +49,7 @@ fn main() -> Result<(), eframe::Error> {
         camera: CameraSpec::Device(None),
         microphone: MicrophoneSpec::Device(None),
         speaker: SpeakerSpec::Device(None),
+        closer: WindowCloser::default(),
     };
     run_with(Box::new(engine), options)
 }

@@ -1,6 +1,7 @@
 //! The window: joins engine, screens and egui. Runs on the main thread until the window is closed.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use call_engine::{CameraSpec, EngineHandle, MicrophoneSpec, SpeakerSpec};
 use egui::{ThemePreference, Ui, ViewportBuilder, ViewportCommand};
@@ -34,6 +35,38 @@ pub struct WindowOptions {
     pub microphone: MicrophoneSpec,
     /// The speaker the engine was started with.
     pub speaker: SpeakerSpec,
+    /// Closes the window from elsewhere.
+    pub closer: WindowCloser,
+}
+
+/// Closes the window from any thread, as its user would. Ending the process instead would pull the graphics library
+/// from under the thread that draws.
+#[derive(Clone, Debug, Default)]
+pub struct WindowCloser {
+    shared: Arc<CloserState>,
+}
+
+#[derive(Debug, Default)]
+struct CloserState {
+    wanted: AtomicBool,
+    window: OnceLock<egui::Context>,
+}
+
+impl WindowCloser {
+    /// Closes the window, or keeps it from staying open when it is not there yet.
+    pub fn close(&self) {
+        self.shared.wanted.store(true, Ordering::SeqCst);
+        if let Some(window) = self.shared.window.get() {
+            window.send_viewport_cmd(ViewportCommand::Close);
+        }
+    }
+
+    fn attach(&self, window: &egui::Context) {
+        let window = self.shared.window.get_or_init(|| window.clone());
+        if self.shared.wanted.load(Ordering::SeqCst) {
+            window.send_viewport_cmd(ViewportCommand::Close);
+        }
+    }
 }
 
 /// Opens the window and returns when it is closed; by then the engine is shut down.
@@ -82,6 +115,7 @@ struct App {
 impl App {
     fn new(creation: &eframe::CreationContext<'_>, engine: Box<dyn EngineDoor>, options: WindowOptions) -> Self {
         let ctx = &creation.egui_ctx;
+        options.closer.attach(ctx);
         style::install(ctx);
         ctx.set_theme(preference(options.settings.settings.theme));
         let textures = creation.gl.as_ref().map(VideoTextures::new);

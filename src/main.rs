@@ -3,10 +3,11 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use call_engine::{Engine, EngineConfig, EngineHandle};
 use tracing_subscriber::EnvFilter;
-use visavis::app::{WindowOptions, run_window};
+use visavis::app::{WindowCloser, WindowOptions, run_window};
 use visavis::args::{HeadlessTask, Role, Task, WindowTask, headless_defaults, window_defaults};
 use visavis::headless::bell::Bell;
 use visavis::headless::watch::Outcome;
@@ -74,6 +75,7 @@ fn window(task: WindowTask) -> Result<Outcome, Outcome> {
         camera: config.camera.clone(),
         microphone: config.microphone.clone(),
         speaker: config.speaker.clone(),
+        closer: WindowCloser::default(),
     };
     let engine = start_engine(config)?;
     if task.run.seconds.is_some() || task.run.script.is_some() {
@@ -87,11 +89,8 @@ fn window(task: WindowTask) -> Result<Outcome, Outcome> {
 
 /// A window for a person, who decides everything.
 fn attended_window(engine: &EngineHandle, options: WindowOptions, task: &WindowTask) -> Result<Outcome, Outcome> {
-    let leaving = engine.clone();
-    on_interrupt(move || {
-        leaving.shutdown();
-        std::process::exit(INTERRUPTED);
-    })?;
+    let closer = options.closer.clone();
+    on_interrupt(move || closer.close())?;
     run_window(engine.clone(), options).map_err(|error| no_window(&error))?;
     if let Some(path) = &task.run.report {
         let written = report_file::write(path, &engine.report());
@@ -114,22 +113,25 @@ fn measured_window(
         call: task.call,
         run: task.run,
     };
-    let when_over = |outcome: Outcome| {
-        tell(&outcome);
-        std::process::exit(i32::from(outcome.exit_code()));
+    let closer = options.closer.clone();
+    let (ended, end) = sync_channel(1);
+    let when_over = move |outcome: Outcome| {
+        // There is room for the one outcome, and nobody to tell when the window is gone already.
+        ended.try_send(outcome).ok();
+        closer.close();
     };
     let watcher = headless::run_beside_window(engine.clone(), run, script, Arc::clone(&bell), when_over)
         .map_err(|error| Outcome::Failed(format!("The run could not be watched ({error}). Try again.")))?;
     let shown = run_window(engine, options);
-    if let Err(error) = &shown {
-        tell(&no_window(error));
-    }
     bell.interrupt();
-    // The watcher ends the process when it has written its report; it only comes back by a panic.
-    Err(Outcome::Failed(match watcher.join() {
-        Ok(()) => "The run has ended.".into(),
-        Err(_panic) => "The run was broken off by a fault in Visavis. Please report it.".into(),
-    }))
+    let watched = watcher.join();
+    shown.map_err(|error| no_window(&error))?;
+    match (watched, end.try_recv()) {
+        (Ok(()), Ok(outcome)) => Ok(outcome),
+        _ => Err(Outcome::Failed(
+            "The run was broken off by a fault in Visavis. Please report it.".into(),
+        )),
+    }
 }
 
 fn start_engine(config: EngineConfig) -> Result<EngineHandle, Outcome> {

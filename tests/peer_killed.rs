@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::process::Process;
-use common::{camera, number, participant, report};
+use common::{camera, number, participant, report, wait_for_report};
 
 const SMALL: [&str; 2] = ["--camera", "test:640x360@30"];
 /// What the product promises: its own timers, not the speed of the machine.
@@ -15,12 +15,15 @@ const TOLD_WITHIN: Duration = Duration::from_secs(5);
 fn a_killed_peer_is_noticed_and_the_call_can_be_joined_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("ann.json");
-    let ann = ["--host", "--report", &file.display().to_string()];
+    let ann = ["--host", "--report-every", "--report", &file.display().to_string()];
     let ann = Process::headless("Ann", &[&ann[..], &SMALL[..]].concat());
     let link = ann.link();
     let bob = Process::headless("Bob", &[&["--join", &link], &SMALL[..]].concat());
     ann.says("Bob is connected");
-    bob.says("Ann is connected");
+    wait_for_report(&file, |report| {
+        let bobs = report["participants"][0]["video_received"][0]["frames"].as_f64();
+        bobs.is_some_and(|frames| frames > 0.0)
+    });
 
     let killed = Instant::now();
     bob.kill();

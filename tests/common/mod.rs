@@ -12,7 +12,7 @@ pub mod server;
 pub mod stamp;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -25,6 +25,19 @@ pub fn report(path: &Path) -> Value {
     let report: Value = serde_json::from_str(&text).expect("a report is JSON");
     contract::check(&report);
     report
+}
+
+/// Waits until a run that writes its report each second (`--report-every`) has written one that fits.
+pub fn wait_for_report(path: &Path, fits: impl Fn(&Value) -> bool) {
+    let deadline = Instant::now() + GUARD;
+    while !std::fs::read(path)
+        .ok()
+        .and_then(|text| serde_json::from_slice(&text).ok())
+        .is_some_and(|report| fits(&report))
+    {
+        assert!(Instant::now() < deadline, "no report at {} fits", path.display());
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// The participant of this name in a report.
