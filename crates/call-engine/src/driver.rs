@@ -57,6 +57,7 @@ struct CallInProgress {
     server: ServerKind,
     is_test: bool,
     announced: bool,
+    ended_at: Option<Time>,
 }
 
 /// Which call is being started.
@@ -308,6 +309,7 @@ impl Driver {
             server,
             is_test: matches!(purpose, Purpose::Test),
             announced: false,
+            ended_at: None,
         });
     }
 
@@ -327,7 +329,8 @@ impl Driver {
             call.announced = true;
             self.parts.news.push(Event::LinkReady(call.invite.link()));
         }
-        if matches!(snapshot.phase, CallPhase::Ended(_)) {
+        if matches!(snapshot.phase, CallPhase::Ended(_)) && call.ended_at.is_none() {
+            call.ended_at = Some(Time(self.parts.epoch.elapsed()));
             self.parts.media.close_devices();
         }
     }
@@ -348,7 +351,8 @@ impl Driver {
         let (camera, microphone, speaker) = media.device_statuses();
         let call = self.call.as_ref();
         let state: Option<Arc<CallSnapshot>> = call.map(|call| Arc::clone(&call.running.snapshots.borrow()));
-        let now = Time(self.parts.epoch.elapsed());
+        let until = call.and_then(|call| call.ended_at);
+        let until = until.unwrap_or_else(|| Time(self.parts.epoch.elapsed()));
         EngineSnapshot {
             revision,
             invite_link: call
@@ -371,7 +375,7 @@ impl Driver {
             elapsed: state.as_ref().and_then(|state| {
                 let since = state.connected_since?;
                 // Whole seconds: the window shows no more, and draws no more often.
-                Some(Duration::from_secs((now - since).as_secs()))
+                Some(Duration::from_secs((until - since).as_secs()))
             }),
             call: state.map(|state| (*state).clone()),
         }
