@@ -244,7 +244,12 @@ impl Figures {
                 first_frame: since(first_frame),
             },
             process: process_usage::read(seconds),
-            participants: state.participants.values().map(PeerFigures::report).collect(),
+            participants: state
+                .participants
+                .values()
+                .filter(|peer| peer.was_here())
+                .map(PeerFigures::report)
+                .collect(),
             timeline: state.timeline.iter().cloned().collect(),
         }
     }
@@ -260,6 +265,11 @@ impl State {
 }
 
 impl PeerFigures {
+    /// Whether this was a person, and not the slot of somebody who had gone before we came.
+    fn was_here(&self) -> bool {
+        self.connected_at.is_some() || self.last_seen.as_ref().is_some_and(|seen| !seen.name.is_empty())
+    }
+
     fn first_frame_at(&self) -> Option<Instant> {
         let media = self.media.as_ref()?;
         media.camera.receiver()?.statistics().first_frame_at
