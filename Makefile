@@ -1,5 +1,6 @@
 # What a person does with Visavis. Every target installs what it lacks on Debian and Ubuntu, asks nothing, and
-# uses one release profile, so that dependencies compile once for the application, its tests and its benchmarks.
+# uses one release profile and the whole workspace's features, so that dependencies compile once for the application,
+# its tests and its benchmarks.
 
 CARGO ?= cargo
 PACKAGES := packaging/linux/system-packages.sh
@@ -11,7 +12,7 @@ help: ## This list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 16
 
 run: packages-run rust ## Build Visavis and open its window
-	$(CARGO) build --release --locked --package visavis
+	$(CARGO) build --release --locked --workspace --bin visavis
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
 	    exec "$$($(CARGO) metadata --format-version 1 --no-deps | sed -E 's/.*"target_directory":"([^"]*)".*/\1/')/release/visavis"; \
 	else \
@@ -39,7 +40,6 @@ doc: packages-run rust
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --release --locked --workspace --no-deps --document-private-items
 
 bench: packages-test rust ## Measure a call on this machine (minutes; leave the machine alone meanwhile)
-	$(CARGO) build --release --locked --package visavis
 	$(CARGO) xtask bench call
 	$(CARGO) xtask bench call --window
 

@@ -46,31 +46,44 @@ impl Server {
     }
 }
 
-/// Built like the application under test. Cargo builds only the application's own binary for its tests, so it
-/// is asked for this one; when it is fresh that takes no time.
+/// Built like the application under test. `cargo test --workspace` builds it beside that one; a test that is run
+/// alone may find it missing or older than its sources, and has cargo build it.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let folder = Path::new(env!("CARGO_BIN_EXE_visavis")).parent().expect("in a folder");
-        let profile = match folder.file_name().and_then(|name| name.to_str()) {
-            Some("debug") | None => "dev",
-            Some(name) => name,
-        };
-        let built = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--locked",
-                "--package",
-                "signaling-server",
-                "--profile",
-                profile,
-                "--target-dir",
-            ])
-            .arg(folder.parent().expect("in a target folder"))
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status();
-        assert!(built.expect("cargo runs").success(), "visavis-signaling does not build");
-        folder.join("visavis-signaling")
+        let binary = folder.join("visavis-signaling");
+        if !is_fresh(&binary) {
+            build(folder);
+        }
+        binary
     })
+}
+
+fn build(folder: &Path) {
+    let profile = match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--locked", "--package", "signaling-server"])
+        .args(["--profile", profile, "--target-dir"])
+        .arg(folder.parent().expect("in a target folder"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(built.expect("cargo runs").success(), "visavis-signaling does not build");
+}
+
+/// Whether the binary is there and younger than everything it is made of.
+fn is_fresh(binary: &Path) -> bool {
+    let changed = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let Some(built) = changed(binary) else { return false };
+    let sources = ["signaling-server/src", "crates/signaling-protocol/src"];
+    let files = sources
+        .into_iter()
+        .flat_map(|folder| std::fs::read_dir(root.join(folder)).expect("a folder"));
+    files
+        .flatten()
+        .all(|file| changed(&file.path()).is_some_and(|changed| changed <= built))
 }

@@ -156,11 +156,13 @@ impl Display {
 /// The binary to be measured, built now.
 pub fn build_visavis(root: &Path) -> anyhow::Result<std::path::PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    // The whole workspace's features, as `make test` has them: nothing is compiled a second time.
     let words = [
         "build",
         "--release",
         "--locked",
-        "--package",
+        "--workspace",
+        "--bin",
         "visavis",
         "--message-format",
         "json-render-diagnostics",
