@@ -135,7 +135,7 @@ pub struct CallOptions {
     #[arg(long)]
     pub stamp: bool,
     /// Echo canceller, noise suppression and gain control [default: on]
-    #[arg(long, value_name = "on|off")]
+    #[arg(long, value_name = "on|off", hide_possible_values = true)]
     pub audio_processing: Option<OnOff>,
     /// h264
     #[arg(long, value_name = "CODEC", value_parser = parse_codec)]
