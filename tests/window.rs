@@ -33,10 +33,15 @@ fn rgb(colour: egui::Color32) -> [u8; 3] {
     [colour.r(), colour.g(), colour.b()]
 }
 
-/// The one button that is to be pressed.
+/// The largest region in one of these colours.
+fn largest(picture: &Picture, colours: [egui::Color32; 2]) -> Option<Region> {
+    let regions = colours.map(|colour| picture.regions(rgb(colour), BUTTON_AREA));
+    regions.into_iter().flatten().max_by_key(|region| region.area)
+}
+
+/// The one button that is to be pressed, with or without the pointer on it.
 fn main_button(picture: &Picture) -> Option<Region> {
-    let buttons = picture.regions(rgb(DARK.accent), BUTTON_AREA);
-    buttons.into_iter().max_by_key(|region| region.area)
+    largest(picture, [DARK.accent, DARK.accent_hover])
 }
 
 /// The field for the link: the first field below the main button of the home screen.
@@ -85,7 +90,7 @@ fn a_person_clicks_into_a_call_and_sees_the_other_one() {
     });
 
     let hang_up = display.wait_to_see("the button that hangs up", |picture| {
-        picture.regions(rgb(DARK.danger), BUTTON_AREA).first().copied()
+        largest(picture, [DARK.danger, DARK.danger_hover])
     });
     display.click(hang_up);
     ann.says("Bob left");
