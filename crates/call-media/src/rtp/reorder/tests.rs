@@ -410,3 +410,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_new_connection_counts_from_elsewhere_however_near() {
+    let mut buffer = buffer();
+    let mut before = Stream::new(1_000);
+    push_all(&mut buffer, before.key(2, 0));
+    push_all(&mut buffer, before.delta(2, 33));
+    assert_eq!(pop_all(&mut buffer, before.at(33)).0.len(), 2);
+    // Behind what was played, and too near to be taken for a restart by distance.
+    let mut after = Stream::new(900);
+    buffer.restart();
+    push_all(&mut buffer, after.delta(1, 66));
+    push_all(&mut buffer, after.key(2, 99));
+    let (frames, _) = pop_all(&mut buffer, after.at(99));
+    assert_eq!(frames, [[901, 902]], "it begins with the key frame");
+}
