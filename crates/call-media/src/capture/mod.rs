@@ -8,6 +8,7 @@
 pub mod camera;
 mod device;
 mod font;
+mod generated;
 pub mod mjpeg;
 mod modes;
 mod nokhwa_camera;

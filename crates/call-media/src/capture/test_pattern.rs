@@ -4,12 +4,8 @@
 //! pans and the lower part stands still, coloured areas, and a checkerboard that wanders about. The
 //! texture is computed once; a frame is then little more than one copied row after the other.
 
-use std::time::Instant;
-
-use super::pacer::{FrameRate, Pacer};
-use super::{Marker, Moment, Outlet, StampMode, Waited};
-use crate::devices::DeviceStatus;
-use crate::frame::{FramePool, VideoFrame};
+use super::{Outlet, StampMode, generated};
+use crate::frame::VideoFrame;
 use crate::spec::VideoMode;
 
 /// What it calls itself.
@@ -188,30 +184,17 @@ fn noise(seed: u32, octave: u32, x: u32, y: u32) -> f32 {
 /// The "camera" thread of a test camera. Always stamped: it is what latency is measured with.
 pub(super) fn run(outlet: &Outlet, mode: VideoMode) {
     let pattern = TestPattern::new(mode.width as usize, mode.height as usize);
-    let pool = FramePool::new();
-    let mut marker = Marker::new(StampMode::Draw);
-    let rate = FrameRate {
-        numerator: mode.fps,
-        denominator: 1,
-    };
-    let mut pacer = Pacer::new(Instant::now(), rate);
-    outlet.set_status(DeviceStatus::Running {
-        name: NAME.into(),
-        mode: Some(mode.to_string()),
+    generated::run(outlet, NAME, mode, StampMode::Draw, |number, frame| {
+        pattern.draw(number, frame)
     });
-    while outlet.wait_until(pacer.deadline()) == Waited::Due {
-        let moment = Moment::now();
-        let mut frame = pool.frame(pattern.width, pattern.height, moment.at);
-        pattern.draw(pacer.frame(), &mut frame);
-        marker.mark(&mut frame, moment);
-        outlet.put(frame);
-        pacer.advance(moment.at);
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+    use crate::frame::FramePool;
 
     #[test]
     fn every_size_of_the_contract_can_be_drawn_at_any_moment() {

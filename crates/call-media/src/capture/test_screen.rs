@@ -2,13 +2,9 @@
 //!
 //! The page is drawn once, as a luma image taller than the screen; a frame is that image from another row on.
 
-use std::time::Instant;
-
 use super::font;
-use super::pacer::{FrameRate, Pacer};
-use super::{Marker, Moment, Outlet, StampMode, Waited};
-use crate::devices::DeviceStatus;
-use crate::frame::{FramePool, VideoFrame};
+use super::{Outlet, StampMode, generated};
+use crate::frame::VideoFrame;
 use crate::spec::VideoMode;
 
 /// What it calls itself.
@@ -29,7 +25,6 @@ const FAINT_INK: u8 = 150;
 /// The page.
 pub struct TestScreen {
     width: usize,
-    height: usize,
     page: Vec<u8>,
 }
 
@@ -45,7 +40,7 @@ impl TestScreen {
             write_text(rows, width, 0, FAINT_INK, format!("{:>4}", number + 1).as_bytes());
             write_text(rows, width, 6, INK, text.next_line().as_bytes());
         }
-        Self { width, height, page }
+        Self { width, page }
     }
 
     /// Draws moment `number` into a frame of this screen's size.
@@ -127,33 +122,18 @@ impl Text {
 /// The "screen" thread of a test screen.
 pub(super) fn run(outlet: &Outlet, mode: VideoMode, stamp: StampMode) {
     let screen = TestScreen::new(mode.width as usize, mode.height as usize);
-    let pool = FramePool::new();
-    let mut marker = Marker::new(stamp);
-    let rate = FrameRate {
-        numerator: mode.fps,
-        denominator: 1,
-    };
-    let mut pacer = Pacer::new(Instant::now(), rate);
-    outlet.set_status(DeviceStatus::Running {
-        name: NAME.into(),
-        mode: Some(mode.to_string()),
-    });
-    while outlet.wait_until(pacer.deadline()) == Waited::Due {
-        let moment = Moment::now();
-        let mut frame = pool.frame(screen.width, screen.height, moment.at);
-        screen.draw(pacer.frame(), &mut frame);
-        marker.mark(&mut frame, moment);
-        outlet.put(frame);
-        pacer.advance(moment.at);
-    }
+    generated::run(outlet, NAME, mode, stamp, |number, frame| screen.draw(number, frame));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Instant;
 
-    fn draw(screen: &TestScreen, number: u64) -> VideoFrame {
-        let mut frame = FramePool::new().frame(screen.width, screen.height, Instant::now());
+    use super::*;
+    use crate::frame::FramePool;
+
+    fn draw(screen: &TestScreen, height: usize, number: u64) -> VideoFrame {
+        let mut frame = FramePool::new().frame(screen.width, height, Instant::now());
         screen.draw(number, &mut frame);
         frame
     }
@@ -163,22 +143,25 @@ mod tests {
         let screen = TestScreen::new(320, 180);
         let rows = (screen.page.len() / screen.width) as u64;
         for number in 0..2 * rows {
-            let (now, next) = (draw(&screen, number), draw(&screen, number + 1));
+            let (now, next) = (draw(&screen, 180, number), draw(&screen, 180, number + 1));
             assert_eq!(now.y()[2 * 320..], next.y()[..320 * 178], "at {number}");
         }
-        assert_eq!(draw(&screen, 3).y(), draw(&screen, 3 + rows / SCROLL_ROWS).y());
+        assert_eq!(
+            draw(&screen, 180, 3).y(),
+            draw(&screen, 180, 3 + rows / SCROLL_ROWS).y()
+        );
     }
 
     #[test]
     fn there_is_text_on_it() {
         let screen = TestScreen::new(1_920, 1_080);
-        let frame = draw(&screen, 0);
+        let frame = draw(&screen, 1_080, 0);
         let ink = frame.y().iter().filter(|&&luma| luma == INK).count();
         assert!((60_000..600_000).contains(&ink), "{ink} dark pixels");
     }
 
     #[test]
     fn the_smallest_screen_has_room_for_a_number() {
-        draw(&TestScreen::new(64, 64), 1_000_000_007);
+        draw(&TestScreen::new(64, 64), 64, 1_000_000_007);
     }
 }
