@@ -11,7 +11,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use call_engine::{CameraSpec, EngineConfig, IceServer, MicrophoneSpec, ScreenSpec, SpeakerSpec, VideoMode};
+use call_engine::{
+    CameraSpec, Door, EngineConfig, IceServer, KeyStoreChoice, MicrophoneSpec, ScreenSpec, SpeakerSpec, Switch,
+    VideoMode,
+};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::settings::Settings;
@@ -275,6 +278,12 @@ pub fn headless_defaults() -> EngineConfig {
         relay_only: false,
         ice_servers: Vec::new(),
         record: None,
+        profile: None,
+        key_store: KeyStoreChoice::Keyring,
+        door: Door::Open,
+        invite_lifetime: None,
+        do_not_disturb: Switch::Off,
+        visible_nearby: Switch::Off,
     }
 }
 
@@ -329,6 +338,12 @@ impl CallOptions {
                 given.ice_server
             },
             record: record.or(defaults.record),
+            profile: defaults.profile,
+            key_store: defaults.key_store,
+            door: defaults.door,
+            invite_lifetime: defaults.invite_lifetime,
+            do_not_disturb: defaults.do_not_disturb,
+            visible_nearby: defaults.visible_nearby,
         }
     }
 }

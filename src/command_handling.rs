@@ -110,7 +110,14 @@ pub fn take_event(event: &Event, view: &mut ViewState, i18n: &I18n) {
     match event {
         // The call that was asked for does not come.
         Event::BadLink(_) | Event::ServerFailed(_) => view.entering = Entering::Idle,
-        Event::LinkReady(_) | Event::WriteFailed(_) => {}
+        Event::LinkReady(_)
+        | Event::WriteFailed(_)
+        | Event::RingEnded { .. }
+        | Event::SpokenCodeFailed(_)
+        | Event::Storage(_)
+        | Event::IdentityExported(_)
+        | Event::IdentityImported
+        | Event::IdentityFailed(_) => {}
     }
 }
 

@@ -173,7 +173,13 @@ impl Run {
         while let Some(event) = self.engine.next_event() {
             match event {
                 // The snapshot carries it too, and for a window as well.
-                Event::LinkReady(_) => {}
+                Event::LinkReady(_)
+                | Event::RingEnded { .. }
+                | Event::SpokenCodeFailed(_)
+                | Event::Storage(_)
+                | Event::IdentityExported(_)
+                | Event::IdentityImported
+                | Event::IdentityFailed(_) => {}
                 Event::BadLink(sentence) => return Some(Outcome::Usage(sentence)),
                 Event::ServerFailed(detail) => return Some(Outcome::Failed(sentences::server_failed(&detail))),
                 Event::WriteFailed(detail) => {

@@ -136,6 +136,7 @@ impl ViewState {
                 CallPhase::Idle
                 | CallPhase::Joining
                 | CallPhase::Waiting
+                | CallPhase::Knocking
                 | CallPhase::Connecting
                 | CallPhase::Active
                 | CallPhase::Reconnecting => Screen::Call,

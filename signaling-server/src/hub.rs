@@ -146,6 +146,9 @@ impl Client {
                 self.hub.change(|registry| registry.join(self.id, request, token));
             }
             ClientMessage::Relay { to, blob } => self.hub.change(|registry| registry.relay(self.id, to, blob)),
+            ClientMessage::Listen { .. } | ClientMessage::Post { .. } => {
+                self.answer(ErrorCode::UnknownType, "Topics are not served yet.".to_owned());
+            }
             ClientMessage::Leave => self.hub.change(|registry| registry.leave(self.id, self.hub.now())),
         }
     }

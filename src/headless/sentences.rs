@@ -2,7 +2,7 @@
 //!
 //! English only: these lines go to stderr and into logs. The window has its own, in two languages.
 
-use call_engine::{DeviceError, DeviceProblem, EndReason};
+use call_engine::{DeviceError, DeviceProblem, EndReason, NotAdmitted};
 
 use super::watch::{DeviceRole, NeverUp};
 use crate::args::Role;
@@ -33,6 +33,11 @@ pub fn end_reason(reason: &EndReason) -> String {
              use the same version of Visavis on both ends."
         ),
         EndReason::Refused(sentence) => format!("The signaling server refused: {}", full_stop(sentence)),
+        EndReason::NotAdmitted(NotAdmitted::Refused) => "The host did not let this side in.".into(),
+        EndReason::NotAdmitted(NotAdmitted::Locked) => {
+            "The host has locked the call: nobody new is let in. Ask them to unlock it.".into()
+        }
+        EndReason::NotAdmitted(NotAdmitted::Expired) => "The link has expired: ask the host for a new one.".into(),
         EndReason::PeersUnreachable => "The other side was found, but no path through the networks leads there. \
              Try another network, or give a TURN server with --ice-server."
             .into(),

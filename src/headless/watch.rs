@@ -170,6 +170,7 @@ impl CallWatch {
             EndReason::ServerUnreachable(_)
             | EndReason::WrongServer(_)
             | EndReason::Refused(_)
+            | EndReason::NotAdmitted(_)
             | EndReason::PeersUnreachable => Outcome::Failed(sentences::end_reason(reason)),
         }
     }
@@ -182,6 +183,7 @@ impl CallWatch {
                 CallPhase::Idle
                 | CallPhase::Joining
                 | CallPhase::Waiting
+                | CallPhase::Knocking
                 | CallPhase::Connecting
                 | CallPhase::Active
                 | CallPhase::Ended(_) => Outcome::Completed,
@@ -190,9 +192,11 @@ impl CallWatch {
         let state = match phase {
             CallPhase::Idle | CallPhase::Joining => NeverUp::NotInRoom,
             CallPhase::Waiting => NeverUp::Alone,
-            CallPhase::Connecting | CallPhase::Active | CallPhase::Reconnecting | CallPhase::Ended(_) => {
-                NeverUp::NotConnected
-            }
+            CallPhase::Knocking
+            | CallPhase::Connecting
+            | CallPhase::Active
+            | CallPhase::Reconnecting
+            | CallPhase::Ended(_) => NeverUp::NotConnected,
         };
         Outcome::Failed(sentences::never_up(state, &self.role))
     }

@@ -1,6 +1,6 @@
 //! Every kind of trouble as one sentence that says what happened and what to do.
 
-use call_engine::{DeviceProblem, DeviceStatus, EndReason, Event, InviteError};
+use call_engine::{DeviceProblem, DeviceStatus, EndReason, Event, InviteError, NotAdmitted};
 
 use crate::i18n::I18n;
 
@@ -40,6 +40,9 @@ pub fn end(reason: &EndReason, i18n: &I18n) -> EndText {
             title: i18n.text("ended-refused"),
             text: i18n.text_with("ended-refused-text", &[("words", &sentence(words))]),
         },
+        EndReason::NotAdmitted(NotAdmitted::Refused) => plain("ended-not-admitted", "ended-not-admitted-text"),
+        EndReason::NotAdmitted(NotAdmitted::Locked) => plain("ended-locked", "ended-locked-text"),
+        EndReason::NotAdmitted(NotAdmitted::Expired) => plain("ended-expired", "ended-expired-text"),
         EndReason::PeersUnreachable => plain("ended-peers", "ended-peers-text"),
     }
 }
@@ -52,6 +55,7 @@ pub fn is_failure(reason: &EndReason) -> bool {
         EndReason::ServerUnreachable(_)
         | EndReason::WrongServer(_)
         | EndReason::Refused(_)
+        | EndReason::NotAdmitted(_)
         | EndReason::PeersUnreachable => true,
     }
 }
@@ -60,7 +64,13 @@ pub fn is_failure(reason: &EndReason) -> bool {
 #[must_use]
 pub fn event(event: &Event, i18n: &I18n) -> Option<String> {
     match event {
-        Event::LinkReady(_) => None,
+        Event::LinkReady(_)
+        | Event::RingEnded { .. }
+        | Event::SpokenCodeFailed(_)
+        | Event::Storage(_)
+        | Event::IdentityExported(_)
+        | Event::IdentityImported
+        | Event::IdentityFailed(_) => None,
         Event::BadLink(_) => Some(i18n.text("notice-bad-link")),
         Event::ServerFailed(words) => Some(i18n.text_with("notice-server-failed", &[("words", &sentence(words))])),
         Event::WriteFailed(words) => Some(i18n.text_with("notice-write-failed", &[("words", &sentence(words))])),

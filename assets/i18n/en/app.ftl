@@ -144,3 +144,11 @@ notice-older-link = The link was made by an older Visavis that is no longer unde
 notice-server-failed = Your computer could not open the call for others: { $words } Check that no firewall forbids it, then try again.
 notice-write-failed = A file could not be written: { $words } Check the folder and the free space.
 notice-engine-busy = Visavis does not answer at the moment. Close it and open it again.
+
+call-knocking = Waiting for the host to let you in
+ended-not-admitted = The host did not let you in
+ended-not-admitted-text = You can ask them, and try the link again.
+ended-locked = The call is locked
+ended-locked-text = The host lets nobody new in. Ask them to unlock it, then open the link again.
+ended-expired = The link has expired
+ended-expired-text = Ask your friend for a new one.

@@ -110,4 +110,17 @@ pub enum EndReason {
     Refused(String),
     /// The others could not be reached, after all tries.
     PeersUnreachable,
+    /// The host, or the room's rules, kept us out.
+    NotAdmitted(NotAdmitted),
+}
+
+/// Why we were not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// The host said no.
+    Refused,
+    /// The room is locked.
+    Locked,
+    /// The invite has expired.
+    Expired,
 }

@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use signaling_protocol::{RoomId, ServerMessage};
 
+use crate::standing::Door;
+use crate::time::Time;
+
 /// A remote participant, for as long as this call knows of them. Local to this process, never sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerKey(pub u32);
@@ -94,6 +97,30 @@ pub enum LocalIntent {
     Screen(Switch),
     /// Look for a new path to everybody.
     RestartIce,
+    /// As host: let somebody in who knocks. As anybody: go on with somebody whose key has changed.
+    Admit {
+        /// Whom.
+        peer: PeerKey,
+    },
+    /// As host: keep somebody out, or send them out. As anybody: have nothing to do with them in this call.
+    Refuse {
+        /// Whom.
+        peer: PeerKey,
+    },
+    /// As host: who may enter.
+    SetDoor(Door),
+    /// As host: when the invite stops to let new people in.
+    SetExpiry(Option<Time>),
+    /// As host: a new secret. Everybody connected moves with us, the old link leads nowhere.
+    NewLink {
+        /// 16 random bytes.
+        secret: [u8; 16],
+    },
+    /// The user compared the symbols, and they are the same.
+    SymbolsMatch {
+        /// With whom.
+        peer: PeerKey,
+    },
     /// Tell everybody connected what our pictures cost before they left; the engine sends this each second.
     SendTimings {
         /// Of which pictures.

@@ -17,16 +17,20 @@ mod random;
 mod replay_window;
 mod sealing;
 pub mod snapshot;
+pub mod standing;
 pub mod time;
 pub mod timeline;
 
-pub use action::{Action, EndReason, OfferAcceptance};
+pub use action::{Action, EndReason, NotAdmitted, OfferAcceptance};
 pub use input::{
     Attempt, DescriptionKind, IceCandidate, IceMode, Input, LocalIntent, NegotiationFault, PeerInput, PeerKey,
     SignalingInput, SignalingLoss, Switch, TransportState, VideoSource,
 };
-pub use machine::{CallConfig, CallMachine, WhenEmpty};
+pub use machine::{CallConfig, CallMachine, TrustConfig, WhenEmpty};
 pub use peer_message::ParticipantId;
 pub use snapshot::{CallPhase, CallSnapshot, LinkState, LocalMedia, ParticipantSnapshot, SendTimings, SignalingState};
+pub use standing::{
+    Admission, Alarm, Badge, Door, KnownContact, PublicKey, RoomRole, RoomState, Symbols, Verification,
+};
 pub use time::Time;
 pub use timeline::{Departure, Dropped, Milestone, MilestoneKind};

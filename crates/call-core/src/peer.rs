@@ -4,6 +4,7 @@ use crate::input::{Attempt, PeerKey};
 use crate::negotiation::{Negotiation, Politeness};
 use crate::peer_message::ParticipantId;
 use crate::snapshot::{LinkState, LocalMedia, ParticipantSnapshot, SendTimings};
+use crate::standing::{Admission, Badge, RoomRole};
 use crate::time::Time;
 
 use signaling_protocol::Slot;
@@ -178,6 +179,11 @@ impl Peer {
             media: self.media,
             reconnects: self.reconnects,
             send_timings: self.timings.clone(),
+            key: None,
+            role: RoomRole::Guest,
+            badge: Badge::Unverified,
+            symbols: None,
+            admission: Admission::Admitted,
         }
     }
 

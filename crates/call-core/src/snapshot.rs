@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::EndReason;
 use crate::input::{PeerKey, Switch, VideoSource};
+use crate::standing::{Admission, Alarm, Badge, PublicKey, RoomRole, RoomState, Symbols};
 use crate::time::Time;
 
 /// The whole call at one moment.
@@ -19,6 +20,10 @@ pub struct CallSnapshot {
     pub participants: Vec<ParticipantSnapshot>,
     /// When the first participant was connected.
     pub connected_since: Option<Time>,
+    /// Who may enter, and what we are.
+    pub room: RoomState,
+    /// Something is wrong with the way messages take.
+    pub alarm: Option<Alarm>,
 }
 
 /// Where a call stands.
@@ -30,6 +35,8 @@ pub enum CallPhase {
     Joining,
     /// Alone in the room.
     Waiting,
+    /// Somebody is there who has to let us in.
+    Knocking,
     /// Somebody is there, nobody connected yet.
     Connecting,
     /// At least one participant is connected.
@@ -94,6 +101,16 @@ pub struct ParticipantSnapshot {
     pub reconnects: u32,
     /// What their pictures cost them before they left: the latest of each source, at most one each.
     pub send_timings: Vec<SendTimings>,
+    /// Who they proved to be; none before they greeted.
+    pub key: Option<PublicKey>,
+    /// Whether the invite names them as its host.
+    pub role: RoomRole,
+    /// How far they are known.
+    pub badge: Badge,
+    /// To be compared, once both have shown theirs.
+    pub symbols: Option<Symbols>,
+    /// Whether media may flow.
+    pub admission: Admission,
 }
 
 /// What a sender's pictures cost before they reached the network, as means of the last second.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::action::EndReason;
+use crate::action::{EndReason, NotAdmitted};
 use crate::input::PeerKey;
 use crate::time::Time;
 
@@ -87,6 +87,9 @@ impl fmt::Display for EndReason {
             Self::WrongServer(why) => write!(f, "wrong server: {why}"),
             Self::Refused(why) => write!(f, "refused: {why}"),
             Self::PeersUnreachable => f.write_str("nobody could be reached"),
+            Self::NotAdmitted(NotAdmitted::Refused) => f.write_str("not let in by the host"),
+            Self::NotAdmitted(NotAdmitted::Locked) => f.write_str("the room is locked"),
+            Self::NotAdmitted(NotAdmitted::Expired) => f.write_str("the invite has expired"),
         }
     }
 }

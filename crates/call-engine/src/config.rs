@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use call_core::{Door, Switch};
 use call_media::spec::{CameraSpec, MicrophoneSpec, ScreenSpec, SpeakerSpec};
 
 use crate::peer::IceServer;
@@ -36,8 +38,30 @@ pub struct EngineConfig {
     pub relay_only: bool,
     /// STUN and TURN servers.
     pub ice_servers: Vec<IceServer>,
+    /// The folder of our identity, contacts and missed calls; none: a new identity that is forgotten at the end.
+    pub profile: Option<PathBuf>,
+    /// Where the identity key is kept.
+    pub key_store: KeyStoreChoice,
+    /// Who may enter the calls we host.
+    pub door: Door,
+    /// How long our invites let new people in; none: as long as the call lasts.
+    pub invite_lifetime: Option<Duration>,
+    /// Nobody rings through.
+    pub do_not_disturb: Switch,
+    /// Others on the network see us.
+    pub visible_nearby: Switch,
     /// Record what is received into this directory: `NAME-camera.y4m`, `NAME-audio.wav`.
     pub record: Option<PathBuf>,
+}
+
+/// Where the identity key of a profile is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyStoreChoice {
+    /// In the system's keyring; without one, in a file that only this user can read.
+    #[default]
+    Keyring,
+    /// In the file, whatever the system has.
+    File,
 }
 
 /// Why an engine or a call could not be started.

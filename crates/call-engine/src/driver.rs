@@ -49,6 +49,7 @@ pub(crate) struct Driver {
     call: Option<CallInProgress>,
     echo: Option<RunningCall>,
     devices: device_list::Watcher,
+    identity: trust::IdentityKey,
 }
 
 struct CallInProgress {
@@ -69,12 +70,14 @@ enum Purpose {
 
 impl Driver {
     pub(crate) fn new(parts: DriverParts) -> Self {
+        let identity = trust::IdentityKey::generate(&mut trust::Entropy::from_system().expect("random numbers"));
         Self {
             parts,
             server: None,
             call: None,
             echo: None,
             devices: device_list::Watcher::default(),
+            identity,
         }
     }
 
@@ -139,6 +142,7 @@ impl Driver {
                 }
             }
             Command::RefreshDevices => self.devices.look(),
+            other => tracing::warn!(?other, "not there yet"),
         }
     }
 
@@ -157,6 +161,12 @@ impl Driver {
             LocalIntent::Join { .. }
             | LocalIntent::Leave
             | LocalIntent::RestartIce
+            | LocalIntent::Admit { .. }
+            | LocalIntent::Refuse { .. }
+            | LocalIntent::SetDoor(_)
+            | LocalIntent::SetExpiry(_)
+            | LocalIntent::NewLink { .. }
+            | LocalIntent::SymbolsMatch { .. }
             | LocalIntent::SendTimings { .. } => {}
         }
         self.parts.media.apply(wanted);
@@ -236,13 +246,7 @@ impl Driver {
 
     /// The host's key is new for every call until identities are kept.
     fn new_invite(&self, address: ServerAddress) -> Option<Invite> {
-        let random = SystemRandom::new();
-        let key = ring::agreement::EphemeralPrivateKey::generate(&ring::agreement::X25519, &random);
-        let public = key.and_then(|key| key.compute_public_key());
-        let public = public
-            .ok()
-            .and_then(|public| <[u8; 32]>::try_from(public.as_ref()).ok());
-        let invite = public.and_then(|public| Invite::new(address, &public).ok());
+        let invite = Invite::new(address, &self.identity.public().0).ok();
         if invite.is_none() {
             self.parts
                 .news
@@ -259,8 +263,8 @@ impl Driver {
         local: LocalMedia,
         clock: JoinClock,
     ) -> Option<CallSetup> {
-        let mut participant = [0; 16];
-        if SystemRandom::new().fill(&mut participant).is_err() {
+        let (mut participant, mut seed) = ([0; 16], [0; 32]);
+        if SystemRandom::new().fill(&mut participant).is_err() || SystemRandom::new().fill(&mut seed).is_err() {
             let words = "the system gives no random numbers";
             self.parts.news.push(Event::ServerFailed(words.into()));
             return None;
@@ -273,6 +277,16 @@ impl Driver {
                 participant: ParticipantId(participant),
                 on_empty,
                 local,
+                trust: call_core::TrustConfig {
+                    identity: self.identity.clone(),
+                    entropy: trust::Entropy::from_seed(seed),
+                    secret: invite.secret,
+                    host_tag: invite.host_tag,
+                    contacts: Vec::new(),
+                    expected: None,
+                    door: config.door,
+                    expires_at: None,
+                },
             },
             room: invite.room_id(),
             websocket_url: invite.server.websocket_url(),
@@ -372,6 +386,7 @@ impl Driver {
                 .map(|participant| self.participant(participant.peer))
                 .collect(),
             devices: self.devices.list().clone(),
+            people: self.parts.published.borrow().people.clone(),
             elapsed: state.as_ref().and_then(|state| {
                 let since = state.connected_since?;
                 // Whole seconds: the window shows no more, and draws no more often.

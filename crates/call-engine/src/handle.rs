@@ -1,12 +1,16 @@
 //! The only door to the engine.
 
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use call_core::{PeerKey, Switch};
+use call_core::{Door, PeerKey, PublicKey, Switch};
 use call_media::frame::{VideoFrame, VideoKind};
 use call_media::latest::LatestFrame;
 use call_media::spec::{CameraSpec, MicrophoneSpec, ScreenSpec, SpeakerSpec};
 
+use crate::people::{RingDirection, RingOutcome};
 use crate::snapshot::EngineSnapshot;
 
 /// Commands waiting for the driver. A full queue means the driver is stuck: the command is refused.
@@ -52,6 +56,86 @@ pub enum Command {
     RestartIce,
     /// Look for devices again.
     RefreshDevices,
+    /// Let somebody in who knocks, or go on with somebody whose key has changed.
+    Admit(PeerKey),
+    /// Keep somebody out, or send them out.
+    Refuse(PeerKey),
+    /// The symbols were compared and are the same.
+    SymbolsMatch(PeerKey),
+    /// As host: who may enter, in this call and the next ones.
+    SetDoor(Door),
+    /// As host: from now on for this long the invite lets new people in; none: as long as the call lasts.
+    SetInviteExpiry(Option<Duration>),
+    /// As host: a new link; the old one leads nowhere any more.
+    NewLink,
+    /// As host: make a code to read over the phone.
+    OfferSpokenCode,
+    /// Put the code away.
+    WithdrawSpokenCode,
+    /// Ring a contact.
+    Ring {
+        /// Whom.
+        contact: PublicKey,
+        /// With our picture or without.
+        video: Switch,
+    },
+    /// Ring somebody nearby.
+    RingNearby {
+        /// [`crate::people::NearbyPerson::id`].
+        id: String,
+        /// With our picture or without.
+        video: Switch,
+    },
+    /// Stop ringing.
+    CancelRing,
+    /// Take the call.
+    AcceptRing {
+        /// With our picture or without.
+        video: Switch,
+    },
+    /// Do not take the call.
+    DeclineRing,
+    /// Nobody rings through, or everybody again.
+    SetDoNotDisturb(Switch),
+    /// Be seen by others on the network, or not.
+    SetVisibleNearby(Switch),
+    /// Hide our address from those we call, or not; from the next connection on.
+    SetHideAddress(Switch),
+    /// Call a contact something else.
+    RenameContact {
+        /// Whom.
+        contact: PublicKey,
+        /// The new name.
+        name: String,
+    },
+    /// Forget a contact.
+    RemoveContact(PublicKey),
+    /// Empty the list of missed calls.
+    ClearMissedCalls,
+    /// Write our identity into a file that a passphrase protects.
+    ExportIdentity {
+        /// Where to; never overwritten.
+        path: PathBuf,
+        /// What protects it.
+        passphrase: Passphrase,
+    },
+    /// Become who a file says, from the next call on; the identity until now is kept aside.
+    ImportIdentity {
+        /// Where from.
+        path: PathBuf,
+        /// What protects it.
+        passphrase: Passphrase,
+    },
+}
+
+/// A passphrase. Never shown or logged; overwritten when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Passphrase(pub zeroize::Zeroizing<String>);
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passphrase(…)")
+    }
 }
 
 /// News that is not state.
@@ -65,6 +149,38 @@ pub enum Event {
     ServerFailed(String),
     /// A recording or a file could not be written; the system's words.
     WriteFailed(String),
+    /// A ring ended without a call.
+    RingEnded {
+        /// Who rang whom.
+        direction: RingDirection,
+        /// The other's name.
+        name: String,
+        /// How.
+        outcome: RingOutcome,
+    },
+    /// The spoken code is not one, or did not lead to a call.
+    SpokenCodeFailed(SpokenCodeProblem),
+    /// Something about what is kept on this computer that the user has to know: a sentence.
+    Storage(String),
+    /// The identity stands in this file.
+    IdentityExported(PathBuf),
+    /// We are who the file says.
+    IdentityImported,
+    /// The identity could not be written or read: a sentence.
+    IdentityFailed(String),
+}
+
+/// Why three words did not lead to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpokenCodeProblem {
+    /// There is no server both could meet at: set one in the settings.
+    NoServer,
+    /// Nobody waits with these words: misheard, used up, or older than ten minutes.
+    NobodyThere,
+    /// The first word fits, the others do not.
+    WrongWords,
+    /// The server could not be reached.
+    Unreachable,
 }
 
 /// Handle on a running engine. Clones share it; the engine ends when [`EngineHandle::shutdown`] is called

@@ -15,6 +15,7 @@ pub mod handle;
 mod media_session;
 pub mod peer;
 mod peer_worker;
+pub mod people;
 mod process_usage;
 mod remote_media;
 pub mod report;
@@ -29,14 +30,18 @@ pub use ::call_media::frame::{Colour, ColourMatrix, ColourRange, FramePool, Vide
 pub use ::call_media::latest::LatestFrame;
 pub use ::call_media::spec::{CameraSpec, MicrophoneSpec, ScreenSpec, SpeakerSpec, SpecError, VideoMode};
 pub use call_core::{
-    CallPhase, CallSnapshot, EndReason, LinkState, LocalMedia, ParticipantSnapshot, PeerKey, SignalingState, Switch,
-    Time,
+    Admission, Alarm, Badge, CallPhase, CallSnapshot, Door, EndReason, LinkState, LocalMedia, NotAdmitted,
+    ParticipantSnapshot, PeerKey, PublicKey, RoomRole, RoomState, SignalingState, Switch, Symbols, Time, Verification,
 };
-pub use config::{EngineConfig, StartError};
+pub use config::{EngineConfig, KeyStoreChoice, StartError};
 pub use device_list::list_devices;
 pub use engine::{Backends, Engine};
-pub use handle::{Command, EngineBusy, EngineHandle, Event};
+pub use handle::{Command, EngineBusy, EngineHandle, Event, Passphrase, SpokenCodeProblem};
 pub use peer::{IceServer, Route};
+pub use people::{
+    ContactPresence, ContactSnapshot, DoorbellState, KeyStorage, MissedCall, NearbyPerson, PeopleSnapshot,
+    RingDirection, RingOutcome, RingSnapshot, RingStage, SpokenCodeSnapshot,
+};
 pub use report::Report;
 pub use signaling_protocol::invite::{Invite, InviteError};
 pub use snapshot::{DeviceList, EngineSnapshot, LocalStatus, ParticipantStatus, ServerKind};

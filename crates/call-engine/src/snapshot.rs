@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use call_core::{CallSnapshot, PeerKey};
+use call_core::{CallSnapshot, PeerKey, Switch};
 use call_media::devices::{DeviceName, DeviceStatus};
 
 use crate::peer::Route;
+use crate::people::{DoorbellState, KeyStorage, PeopleSnapshot};
 
 /// Everything the window needs to draw one frame, except pictures.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct EngineSnapshot {
     pub devices: DeviceList,
     /// How long the call has been connected.
     pub elapsed: Option<Duration>,
+    /// The people one knows.
+    pub people: PeopleSnapshot,
 }
 
 impl EngineSnapshot {
@@ -48,6 +51,19 @@ impl EngineSnapshot {
             participants: Vec::new(),
             devices: DeviceList::default(),
             elapsed: None,
+            people: PeopleSnapshot {
+                own_key: call_core::PublicKey([0; 32]),
+                key_storage: KeyStorage::Memory,
+                contacts: Vec::new(),
+                nearby: Vec::new(),
+                missed: Vec::new(),
+                do_not_disturb: Switch::Off,
+                visible_nearby: Switch::Off,
+                hide_address: Switch::Off,
+                doorbell: DoorbellState::NoServer,
+                ring: None,
+                spoken_code: None,
+            },
         }
     }
 
@@ -61,6 +77,7 @@ impl EngineSnapshot {
             && self.participants == other.participants
             && self.devices == other.devices
             && self.elapsed == other.elapsed
+            && self.people == other.people
     }
 }
 

@@ -54,12 +54,7 @@ impl Invite {
 
     /// The room's id: all that the server learns of the room.
     pub fn room_id(&self) -> RoomId {
-        let key = hkdf::Salt::new(hkdf::HKDF_SHA256, b"visavis/1").extract(&self.secret);
-        let mut id = [0; ID_BYTES];
-        key.expand(&[b"room"], IdLength)
-            .and_then(|output| output.fill(&mut id))
-            .expect("16 bytes are less than the 8160 that HKDF-SHA256 can give");
-        RoomId(id)
+        room_id(&self.secret)
     }
 
     /// The link to send to a friend; `FromStr` reads it back.
@@ -86,6 +81,26 @@ impl fmt::Debug for Invite {
             .field("server", &self.server)
             .finish_non_exhaustive()
     }
+}
+
+/// The room's id: all that the server learns of the room.
+pub fn room_id(secret: &[u8; ID_BYTES]) -> RoomId {
+    RoomId(expand(secret, b"room"))
+}
+
+/// What those who have the link start their Noise handshakes with.
+pub fn noise_psk(secret: &[u8; ID_BYTES]) -> [u8; 32] {
+    expand(secret, b"noise-psk")
+}
+
+/// HKDF-SHA256 (RFC 5869) with the salt "visavis/1".
+fn expand<const N: usize>(secret: &[u8; ID_BYTES], purpose: &[u8]) -> [u8; N] {
+    let key = hkdf::Salt::new(hkdf::HKDF_SHA256, b"visavis/1").extract(secret);
+    let mut bytes = [0; N];
+    key.expand(&[purpose], Length(N))
+        .and_then(|output| output.fill(&mut bytes))
+        .expect("32 bytes are less than the 8160 that HKDF-SHA256 can give");
+    bytes
 }
 
 /// First 16 bytes of SHA-256("visavis-host-v1" || public key).
@@ -259,11 +274,11 @@ fn parse_id(text: &str) -> Result<[u8; ID_BYTES], InviteError> {
     }
 }
 
-struct IdLength;
+struct Length(usize);
 
-impl hkdf::KeyType for IdLength {
+impl hkdf::KeyType for Length {
     fn len(&self) -> usize {
-        ID_BYTES
+        self.0
     }
 }
 

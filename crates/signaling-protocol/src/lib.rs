@@ -11,7 +11,7 @@ pub mod message;
 mod server_address;
 
 pub use id::{Blob, ResumeToken, RoomId, Slot};
-pub use message::{ClientMessage, ErrorCode, LeaveReason, MessageError, Resume, ServerMessage};
+pub use message::{ClientMessage, ErrorCode, LeaveReason, MessageError, Resume, ServerMessage, TopicState};
 
 /// Version of the messages. Both sides say theirs; a mismatch is answered in words.
 pub const PROTOCOL_VERSION: u16 = 1;

@@ -30,3 +30,7 @@ pub const MAX_ROOM_MEMBERS: usize = 8;
 pub const EMPTY_ROOM_LIFETIME: Duration = Duration::from_secs(60);
 /// How long a dropped member's slot is kept for it.
 pub const RESUME_LIFETIME: Duration = Duration::from_secs(120);
+/// Topics one connection listens on.
+pub const MAX_TOPICS: usize = 256;
+/// Connections that listen on one topic: the devices of two people.
+pub const MAX_LISTENERS: usize = 16;

@@ -29,6 +29,23 @@ pub enum ClientMessage {
     },
     /// Go for good: the slot is given up at once.
     Leave,
+    /// Listen on these topics, and on no others any more: the first message of a connection that enters no room, and
+    /// again whenever the topics change. A topic is a room id that two contacts derive from their keys and the day.
+    Listen {
+        /// The client's protocol version.
+        v: u16,
+        /// At most [`crate::limits::MAX_TOPICS`].
+        topics: Vec<RoomId>,
+    },
+    /// Pass a blob to another listener of a topic one listens on.
+    Post {
+        /// Which topic.
+        topic: RoomId,
+        /// For whom.
+        to: Slot,
+        /// What.
+        blob: Blob,
+    },
 }
 
 /// Proof that a slot is one's own.
@@ -87,6 +104,36 @@ pub enum ServerMessage {
         /// What.
         blob: Blob,
     },
+    /// The answer to `Listen`: only the topics that are new to this connection.
+    Listening {
+        /// The server's protocol version.
+        v: u16,
+        /// Each new topic, with our slot in it and everybody else's.
+        topics: Vec<TopicState>,
+    },
+    /// Somebody listens on one of our topics now.
+    ListenerCame {
+        /// Which topic.
+        topic: RoomId,
+        /// Their slot.
+        slot: Slot,
+    },
+    /// Somebody does not listen any more.
+    ListenerWent {
+        /// Which topic.
+        topic: RoomId,
+        /// Their slot.
+        slot: Slot,
+    },
+    /// A blob from another listener.
+    Posted {
+        /// Which topic.
+        topic: RoomId,
+        /// From whom.
+        from: Slot,
+        /// What.
+        blob: Blob,
+    },
     /// Something was refused. Fatal ones are followed by a close frame.
     Error {
         /// For programs.
@@ -94,6 +141,17 @@ pub enum ServerMessage {
         /// For people: a sentence.
         message: String,
     },
+}
+
+/// Who listens on a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopicState {
+    /// Which.
+    pub topic: RoomId,
+    /// Our own slot.
+    pub slot: Slot,
+    /// Everybody else.
+    pub others: Vec<Slot>,
 }
 
 /// Why a member is gone.
@@ -153,7 +211,7 @@ pub enum MessageError {
 
 impl ClientMessage {
     /// The values of `type`.
-    const TYPES: &[&str] = &["join", "relay", "leave"];
+    const TYPES: &[&str] = &["join", "relay", "leave", "listen", "post"];
 
     /// Reads one text frame.
     ///

@@ -43,6 +43,7 @@ pub fn state(scene: &Scene<'_>, call: &CallSnapshot) -> String {
     match &call.phase {
         CallPhase::Idle | CallPhase::Joining => i18n.text("call-joining"),
         CallPhase::Waiting => i18n.text("call-waiting"),
+        CallPhase::Knocking => i18n.text("call-knocking"),
         CallPhase::Connecting => i18n.text("call-connecting"),
         // A connection that was lost a moment ago is not mentioned yet; later the problem line tells.
         CallPhase::Active | CallPhase::Reconnecting | CallPhase::Ended(_) => {
@@ -103,7 +104,9 @@ pub fn problems(scene: &Scene<'_>, view: &ViewState, call: &CallSnapshot, now_s:
 fn server_problem(call: &CallSnapshot, i18n: &I18n) -> Option<String> {
     match call.signaling {
         SignalingState::Retrying { .. } => Some(match call.phase {
-            CallPhase::Idle | CallPhase::Joining | CallPhase::Waiting => i18n.text("call-server-retrying"),
+            CallPhase::Idle | CallPhase::Joining | CallPhase::Waiting | CallPhase::Knocking => {
+                i18n.text("call-server-retrying")
+            }
             CallPhase::Connecting | CallPhase::Active | CallPhase::Reconnecting | CallPhase::Ended(_) => {
                 i18n.text("call-server-away")
             }

@@ -19,15 +19,17 @@ use crate::peer::Peer;
 use crate::peer_message::{ParticipantId, PeerMessage, clean_name};
 use crate::random::Random;
 use crate::snapshot::{CallPhase, CallSnapshot, LocalMedia, SendTimings};
+use crate::standing::{Door, KnownContact, PublicKey, RoomRole, RoomState};
 use crate::time::Time;
 use crate::timeline::{Departure, Dropped, MILESTONES_KEPT, Milestone, MilestoneKind};
 use signaling::{Room, Signaling};
+use trust::{Entropy, IdentityKey};
 
 /// Ids of participants that hung up, kept so that what they sent before and comes after is not taken for a newcomer's.
 const DEPARTED_KEPT: usize = 64;
 
 /// What a call is started with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct CallConfig {
     /// What others see us called. Cleaned like everybody's.
     pub name: String,
@@ -37,6 +39,29 @@ pub struct CallConfig {
     pub on_empty: WhenEmpty,
     /// What we send at first.
     pub local: LocalMedia,
+    /// Who we are, and whom we trust.
+    pub trust: TrustConfig,
+}
+
+/// Who we are, what the invite says, and whom we know.
+#[derive(Clone, Debug)]
+pub struct TrustConfig {
+    /// Our key.
+    pub identity: IdentityKey,
+    /// Seeded by the system; in tests by the test.
+    pub entropy: Entropy,
+    /// The invite's secret.
+    pub secret: [u8; 16],
+    /// What the invite says of its host's key.
+    pub host_tag: [u8; 16],
+    /// Whom we met before.
+    pub contacts: Vec<KnownContact>,
+    /// Whom we rang, or who rang us: nobody else takes their place unnoticed.
+    pub expected: Option<PublicKey>,
+    /// As host: who may enter.
+    pub door: Door,
+    /// As host: from when on nobody new may.
+    pub expires_at: Option<Time>,
 }
 
 /// What to do when everybody else has left.
@@ -148,6 +173,12 @@ impl CallMachine {
             local: self.local,
             participants: self.peers.iter().map(|(&key, peer)| peer.snapshot(key)).collect(),
             connected_since: self.connected_since,
+            room: RoomState {
+                role: RoomRole::Guest,
+                door: Door::Open,
+                expires_at: None,
+            },
+            alarm: None,
         }
     }
 
@@ -192,6 +223,14 @@ impl CallMachine {
             Input::Local(LocalIntent::Camera(switch)) => self.local.camera = switch,
             Input::Local(LocalIntent::Screen(switch)) => self.local.screen = switch,
             Input::Local(LocalIntent::RestartIce | LocalIntent::SendTimings { .. }) | Input::NetworkChanged => {}
+            Input::Local(
+                LocalIntent::Admit { .. }
+                | LocalIntent::Refuse { .. }
+                | LocalIntent::SetDoor(_)
+                | LocalIntent::SetExpiry(_)
+                | LocalIntent::NewLink { .. }
+                | LocalIntent::SymbolsMatch { .. },
+            ) => {}
             Input::Signaling(_) | Input::Peer { .. } => self.dropped.stale += 1,
         }
     }
@@ -211,6 +250,12 @@ impl CallMachine {
     fn handle_intent(&mut self, intent: LocalIntent, now: Time) {
         match intent {
             LocalIntent::Join { .. } => {}
+            LocalIntent::Admit { .. }
+            | LocalIntent::Refuse { .. }
+            | LocalIntent::SetDoor(_)
+            | LocalIntent::SetExpiry(_)
+            | LocalIntent::NewLink { .. }
+            | LocalIntent::SymbolsMatch { .. } => {}
             LocalIntent::Leave => self.finish(EndReason::HungUp, now),
             LocalIntent::Microphone(switch) => self.change_media(|media| &mut media.microphone, switch),
             LocalIntent::Camera(switch) => self.change_media(|media| &mut media.camera, switch),

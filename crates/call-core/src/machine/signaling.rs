@@ -262,7 +262,11 @@ impl CallMachine {
             | ServerMessage::PeerAway { .. }
             | ServerMessage::PeerBack { .. }
             | ServerMessage::PeerLeft { .. }
-            | ServerMessage::Relay { .. } => self.dropped.stale += 1,
+            | ServerMessage::Relay { .. }
+            | ServerMessage::Listening { .. }
+            | ServerMessage::ListenerCame { .. }
+            | ServerMessage::ListenerWent { .. }
+            | ServerMessage::Posted { .. } => self.dropped.stale += 1,
         }
     }
 

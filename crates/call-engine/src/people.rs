@@ -1,0 +1,165 @@
+//! What the window draws of the people one knows, apart from calls: contacts, who is nearby, who rings.
+
+use std::path::PathBuf;
+
+use call_core::{PublicKey, Switch, Verification};
+
+/// Everything about people that is not a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeopleSnapshot {
+    /// Our own identity.
+    pub own_key: PublicKey,
+    /// Where our key is kept.
+    pub key_storage: KeyStorage,
+    /// Everybody we know, the ones who are online first, then by name.
+    pub contacts: Vec<ContactSnapshot>,
+    /// People on the same network who want to be seen; contacts among them carry their key.
+    pub nearby: Vec<NearbyPerson>,
+    /// Calls we did not take, newest first.
+    pub missed: Vec<MissedCall>,
+    /// Nobody rings through.
+    pub do_not_disturb: Switch,
+    /// Others on the network see us.
+    pub visible_nearby: Switch,
+    /// Our address is hidden from those we call: relay only.
+    pub hide_address: Switch,
+    /// Whether ringing works at all just now.
+    pub doorbell: DoorbellState,
+    /// Somebody rings, or we ring somebody.
+    pub ring: Option<RingSnapshot>,
+    /// A code to read over the phone, while it lives.
+    pub spoken_code: Option<SpokenCodeSnapshot>,
+}
+
+/// Where the identity key is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyStorage {
+    /// In the system's keyring.
+    Keyring,
+    /// In a file that only this user can read, because there is no keyring.
+    File(PathBuf),
+    /// Nowhere: it is gone when the program ends.
+    Memory,
+}
+
+/// One contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactSnapshot {
+    /// Who.
+    pub key: PublicKey,
+    /// Our name for them.
+    pub name: String,
+    /// Whether a device of theirs listens just now.
+    pub presence: ContactPresence,
+    /// Calls so far.
+    pub calls: u32,
+    /// Whether and how we made sure that the key is theirs.
+    pub verified: Verification,
+    /// The last call, Unix seconds.
+    pub last_seen_unix_s: u64,
+}
+
+/// Whether a contact can be rung.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ContactPresence {
+    /// A device of theirs listens.
+    Online,
+    /// None does, or we cannot know.
+    Offline,
+}
+
+/// Somebody on the same network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearbyPerson {
+    /// For [`crate::Command::RingNearby`]; means nothing else.
+    pub id: String,
+    /// What they call themselves: a label, not proof.
+    pub name: String,
+}
+
+/// A call we did not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissedCall {
+    /// Who rang.
+    pub key: PublicKey,
+    /// Our name for them, or theirs.
+    pub name: String,
+    /// When, Unix seconds.
+    pub at_unix_s: u64,
+}
+
+/// Whether contacts can ring us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoorbellState {
+    /// There is no server to listen at: only people nearby can.
+    NoServer,
+    /// Connecting, or the connection was lost.
+    Connecting,
+    /// Yes.
+    Listening,
+}
+
+/// A ring, ours or theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingSnapshot {
+    /// Who rings whom.
+    pub direction: RingDirection,
+    /// Our name for them, or theirs when they are no contact.
+    pub name: String,
+    /// Who they proved to be; none for somebody nearby who has not answered yet.
+    pub key: Option<PublicKey>,
+    /// Whether we know the key.
+    pub is_contact: bool,
+    /// Whether the caller wants to be seen.
+    pub video: Switch,
+    /// How far it is.
+    pub stage: RingStage,
+}
+
+/// Who rings whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RingDirection {
+    /// They ring us.
+    Incoming,
+    /// We ring them.
+    Outgoing,
+}
+
+/// How far a ring is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RingStage {
+    /// None of their devices has heard us yet.
+    Reaching,
+    /// It rings.
+    Ringing,
+    /// Accepted: the call is being set up.
+    Accepted,
+}
+
+/// How a ring ended without a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RingOutcome {
+    /// They said no.
+    Declined,
+    /// They are in another call, or do not want to be disturbed.
+    Busy,
+    /// Nobody answered for 60 s.
+    TimedOut,
+    /// The caller gave up.
+    Cancelled,
+    /// Another device of ours took the call.
+    AnsweredElsewhere,
+    /// No device of theirs could be reached.
+    Unreachable,
+}
+
+/// A code to read over the phone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpokenCodeSnapshot {
+    /// Three words, in English; their numbers for other languages.
+    pub words: [u16; 3],
+    /// Wrong tries that are left.
+    pub tries_left: u8,
+    /// Whole seconds until it dies.
+    pub expires_in_s: u32,
+}

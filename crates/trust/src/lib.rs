@@ -1,0 +1,17 @@
+//! Who somebody is, and what nobody else may read: identity keys, Noise sessions, symbols to compare.
+//!
+//! Pure: bytes in, bytes out. No clock, thread, socket or file. Randomness comes from an [`Entropy`] that the
+//! caller seeds, so that the logic above it can be run again from the same seed.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod diffie_hellman;
+pub mod entropy;
+pub mod identity;
+pub mod room;
+pub mod session;
+
+pub use entropy::{Entropy, NoRandomness};
+pub use identity::{IdentityKey, PublicKey, WeakKey};
+pub use room::RoomKeys;
+pub use session::{Answered, Initiator, Padding, Psk, Responder, Role, Session, SessionError, SessionId, Terms};
