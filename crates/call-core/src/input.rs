@@ -195,6 +195,8 @@ pub enum NegotiationFault {
     RemoteDescription(String),
     /// Our own description could not be made or set.
     LocalDescription(String),
+    /// Who answered does not have the certificate that the description promised (RFC 8122): somebody is in between.
+    Fingerprint(String),
 }
 
 /// How the path to a peer is.
