@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use call_engine::{
-    CallPhase, CallSnapshot, CameraSpec, Command, DeviceList, DeviceName, DeviceStatus, EngineBusy, EngineSnapshot,
-    Event, LatestFrame, LinkState, LocalMedia, LocalStatus, MicrophoneSpec, ParticipantSnapshot, ParticipantStatus,
-    PeerKey, Route, ServerKind, SignalingState, SpeakerSpec, Switch, Time, VideoKind,
+    Admission, Badge, CallPhase, CallSnapshot, CameraSpec, Command, DeviceList, DeviceName, DeviceStatus, Door,
+    DoorbellState, EngineBusy, EngineSnapshot, Event, KeyStorage, LatestFrame, LinkState, LocalMedia, LocalStatus,
+    MicrophoneSpec, ParticipantSnapshot, ParticipantStatus, PeerKey, PeopleSnapshot, PublicKey, RoomRole, RoomState,
+    Route, ServerKind, SignalingState, SpeakerSpec, Switch, Time, VideoKind,
 };
 use visavis::engine_door::{EngineDoor, PictureSlot};
 use visavis::view_state::{ChosenDevices, ViewState};
@@ -40,6 +41,24 @@ pub fn idle() -> EngineSnapshot {
             speakers: vec![device("Built-in Audio Analog Stereo"), device("HDMI / DisplayPort")],
         },
         elapsed: None,
+        people: nobody(),
+    }
+}
+
+/// Nobody known yet, nobody near, nobody rings.
+pub fn nobody() -> PeopleSnapshot {
+    PeopleSnapshot {
+        own_key: PublicKey([7; 32]),
+        key_storage: KeyStorage::Keyring,
+        contacts: Vec::new(),
+        nearby: Vec::new(),
+        missed: Vec::new(),
+        do_not_disturb: Switch::Off,
+        visible_nearby: Switch::Off,
+        hide_address: Switch::Off,
+        doorbell: DoorbellState::Listening,
+        ring: None,
+        spoken_code: None,
     }
 }
 
@@ -89,6 +108,12 @@ pub fn call(phase: CallPhase, participants: Vec<ParticipantSnapshot>) -> CallSna
         local: LocalMedia::default(),
         participants,
         connected_since: None,
+        room: RoomState {
+            role: RoomRole::Host,
+            door: Door::Open,
+            expires_at: None,
+        },
+        alarm: None,
     }
 }
 
@@ -102,6 +127,11 @@ pub fn participant(key: u32, name: &str) -> ParticipantSnapshot {
         media: LocalMedia::default(),
         reconnects: 0,
         send_timings: Vec::new(),
+        key: Some(PublicKey([u8::try_from(key).unwrap_or(u8::MAX); 32])),
+        role: RoomRole::Guest,
+        badge: Badge::Unverified,
+        symbols: None,
+        admission: Admission::Admitted,
     }
 }
 
