@@ -6,11 +6,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod diffie_hellman;
+pub mod doorbell;
 pub mod entropy;
+mod hkdf;
 pub mod identity;
 pub mod room;
 pub mod session;
 
+pub use doorbell::DoorbellKeys;
 pub use entropy::{Entropy, NoRandomness};
 pub use identity::{IdentityKey, PublicKey, WeakKey};
 pub use room::RoomKeys;

@@ -1,9 +1,11 @@
 //! The Noise session between two participants: `Noise_XXpsk0_25519_AESGCM_SHA256` (Noise specification, revision 34).
 //!
-//!     Initiator::start    ── message 1 ─────────────────►  Responder::answer
-//!     Initiator::receive  ◄─ message 2 (their payload) ──
-//!     Answered::complete  ── message 3 (our payload) ───►  Responder::complete
-//!                         ◄─ Session::seal / open ──────►
+//! ```text
+//! Initiator::start    ── message 1 ─────────────────►  Responder::answer
+//! Initiator::receive  ◄─ message 2 (their payload) ──
+//! Answered::complete  ── message 3 (our payload) ───►  Responder::complete
+//!                     ◄─ Session::seal / open ──────►
+//! ```
 //!
 //! Every message is one blob: a kind, the session's id, and what Noise made. Payloads are padded, so that their length
 //! tells little. Messages must arrive whole and in order: the first that does not open ends the session.
