@@ -27,6 +27,40 @@ fn derivations_match_an_independent_implementation() {
     assert_eq!(invite.host_tag, host_tag(&public_key));
 }
 
+/// Made with Python's hmac and hashlib: RFC 5869 with the salt "visavis/1" and the info "room" or "noise-psk".
+#[test]
+fn keys_match_an_independent_implementation() {
+    for (secret, room, psk) in [
+        (
+            std::array::from_fn(|i| i as u8),
+            "2338939afc08085920f8ac08fd4e9ca7",
+            "eb0f87ae0432c721d7a73aa713d5d5e8602ca97a94af23d6a7f79d6e832f79c9",
+        ),
+        (
+            [0; ID_BYTES],
+            "69b9072b6bb347fad9c57113c399dc46",
+            "83f673c613653888d8b300fc3bee3aabcd5dae26005407a331d5020b0e6ff793",
+        ),
+        (
+            [0xff; ID_BYTES],
+            "b27cdcab30a19e1e074fef76265c90b4",
+            "b81b220d9b9faad4b59ab41f544d45e7c3b6c2339fc75716f838586bbcc3f4e0",
+        ),
+    ] {
+        assert_eq!(hex(&room_id(&secret).0), room);
+        assert_eq!(hex(&noise_psk(&secret)), psk);
+        let invite = Invite {
+            secret,
+            ..parse(LINK).expect(LINK)
+        };
+        assert_eq!(invite.room_id(), room_id(&secret));
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[test]
 fn a_new_invite_is_for_this_host_and_a_new_room() {
     let server: ServerAddress = "ws://10.0.0.2:4443".parse().expect("an address");

@@ -16,8 +16,9 @@ pub const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const PING_INTERVAL: Duration = Duration::from_secs(25);
 /// How long a pong may take.
 pub const PONG_TIMEOUT: Duration = Duration::from_secs(8);
-/// Messages waiting for one client; one more closes it as too slow.
-pub const SEND_QUEUE_MESSAGES: usize = 64;
+/// Messages waiting for one client; one more closes it as too slow. When another device of the same person changes all
+/// of its topics, two notices a topic come at once; this is twice as many.
+pub const SEND_QUEUE_MESSAGES: usize = 4 * MAX_TOPICS;
 /// Bytes waiting for one client; more closes it as too slow.
 pub const SEND_QUEUE_BYTES: usize = 256 * 1024;
 /// Sustained messages a second from one client.
@@ -30,7 +31,12 @@ pub const MAX_ROOM_MEMBERS: usize = 8;
 pub const EMPTY_ROOM_LIFETIME: Duration = Duration::from_secs(60);
 /// How long a dropped member's slot is kept for it.
 pub const RESUME_LIFETIME: Duration = Duration::from_secs(120);
-/// Topics one connection listens on.
+/// Topics one connection listens on; a `listen` that names more is refused.
 pub const MAX_TOPICS: usize = 256;
-/// Connections that listen on one topic: the devices of two people.
+/// Connections that listen on one topic: the devices of two people, and those that broke without the server knowing yet.
 pub const MAX_LISTENERS: usize = 16;
+/// Topics a client may enter at once after a pause: all of them anew, three times over and once more. Each is told to the
+/// others who listen on it, so entering costs more than a message does.
+pub const TOPIC_BURST: u32 = 4 * MAX_TOPICS as u32;
+/// Topics a second that one client may enter on average.
+pub const TOPICS_PER_SECOND: u32 = 8;

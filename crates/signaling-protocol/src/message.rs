@@ -5,12 +5,13 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::id::{Blob, ResumeToken, RoomId, Slot};
+use crate::limits::MAX_MESSAGE_BYTES;
 
 /// Client to server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientMessage {
-    /// Enter a room; must come first. Creates the room when it does not exist.
+    /// Enter a room; must come first on a connection that does not listen. Creates the room when it does not exist.
     Join {
         /// The client's protocol version.
         v: u16,
@@ -30,14 +31,19 @@ pub enum ClientMessage {
     /// Go for good: the slot is given up at once.
     Leave,
     /// Listen on these topics, and on no others any more: the first message of a connection that enters no room, and
-    /// again whenever the topics change. A topic is a room id that two contacts derive from their keys and the day.
+    /// again whenever the topics change. Always answered with [`ServerMessage::Listening`] unless it is refused. A topic
+    /// has the form of a room's id, is derived by two contacts from their keys and the day, and has nothing to do with
+    /// the room of that id.
+    ///
+    /// There is no way back to a slot: who was cut off listens again, and is a new listener.
     Listen {
         /// The client's protocol version.
         v: u16,
-        /// At most [`crate::limits::MAX_TOPICS`].
+        /// At most [`crate::limits::MAX_TOPICS`]; none at all is allowed. One that is named twice counts twice.
         topics: Vec<RoomId>,
     },
-    /// Pass a blob to another listener of a topic one listens on.
+    /// Pass a blob to another listener of a topic one listens on. When there is no such listener (any more), the answer
+    /// is [`ErrorCode::NoSuchMember`].
     Post {
         /// Which topic.
         topic: RoomId,
@@ -105,20 +111,26 @@ pub enum ServerMessage {
         blob: Blob,
     },
     /// The answer to `Listen`: only the topics that are new to this connection.
+    ///
+    /// A topic asked for and neither held before nor named here is not listened on: it has
+    /// [`crate::limits::MAX_LISTENERS`] already, or the server has no place for more. That is no error, so that a contact
+    /// who crowds the topic shared with us does not take the other topics from us. The next `Listen` that names it tries again;
+    /// nothing is sent when a place becomes free.
     Listening {
         /// The server's protocol version.
         v: u16,
         /// Each new topic, with our slot in it and everybody else's.
         topics: Vec<TopicState>,
     },
-    /// Somebody listens on one of our topics now.
+    /// Somebody listens on one of our topics now. One device of a person that changes its topics brings its other devices
+    /// two notices a topic at once.
     ListenerCame {
         /// Which topic.
         topic: RoomId,
         /// Their slot.
         slot: Slot,
     },
-    /// Somebody does not listen any more.
+    /// Somebody does not listen any more. A connection that broke silently counts as listening until it misses a ping.
     ListenerWent {
         /// Which topic.
         topic: RoomId,
@@ -176,17 +188,18 @@ pub enum ErrorCode {
     Malformed,
     /// A message of a type the server does not know.
     UnknownType,
-    /// The first message was not `join`, or `join` came twice. Fatal.
+    /// The first message was neither `join` nor `listen`, `join` came twice, or a connection in a room was used for topics
+    /// or the other way round. Fatal.
     NotJoined,
     /// The room has no place left. Fatal.
     RoomFull,
-    /// The slot a blob was for is not in the room.
+    /// The slot a blob was for is not in the room or topic, or the sender does not listen on that topic.
     NoSuchMember,
-    /// Too many messages. Fatal.
+    /// Too many messages, or topics entered, in a short time. Fatal.
     TooFast,
     /// The client did not read what was sent to it. Fatal.
     TooSlow,
-    /// A message or blob over the limit. Fatal.
+    /// A message, blob or list of topics over the limit. Fatal.
     TooLarge,
     /// Too many rooms or connections: try later. Fatal.
     Busy,
@@ -236,6 +249,10 @@ impl ServerMessage {
         "peer_back",
         "peer_left",
         "relay",
+        "listening",
+        "listener_came",
+        "listener_went",
+        "posted",
         "error",
     ];
 
@@ -261,6 +278,11 @@ fn from_json<T: DeserializeOwned>(text: &str, types: &[&str]) -> Result<T, Messa
     #[derive(Deserialize)]
     struct Tagged {
         r#type: String,
+    }
+    // What a message may cost to read is bounded before it is read: serde keeps all of it before it knows its type.
+    if text.len() > MAX_MESSAGE_BYTES {
+        let why = format!("it has {} bytes, more than the {MAX_MESSAGE_BYTES} allowed", text.len());
+        return Err(MessageError::Malformed(why));
     }
     let error = match serde_json::from_str(text) {
         Ok(message) => return Ok(message),

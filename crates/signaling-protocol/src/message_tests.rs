@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::limits::{MAX_BLOB_BYTES, MAX_MESSAGE_BYTES, MAX_ROOM_MEMBERS};
+use crate::limits::{MAX_BLOB_BYTES, MAX_LISTENERS, MAX_MESSAGE_BYTES, MAX_ROOM_MEMBERS, MAX_TOPICS};
 
 const ID: &str = "AAECAwQFBgcICQoLDA0ODw";
 const ID_BYTES: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
@@ -38,6 +38,25 @@ fn client_messages_have_their_written_form() {
             json!({"type": "relay", "to": 7, "blob": "-_8"}),
         ),
         (ClientMessage::Leave, json!({"type": "leave"})),
+        (
+            ClientMessage::Listen { v: 1, topics: vec![] },
+            json!({"type": "listen", "v": 1, "topics": []}),
+        ),
+        (
+            ClientMessage::Listen {
+                v: 1,
+                topics: vec![room, RoomId([0xff; 16])],
+            },
+            json!({"type": "listen", "v": 1, "topics": [ID, "_____________________w"]}),
+        ),
+        (
+            ClientMessage::Post {
+                topic: room,
+                to: Slot(7),
+                blob: Blob(vec![0xfb, 0xff]),
+            },
+            json!({"type": "post", "topic": ID, "to": 7, "blob": "-_8"}),
+        ),
     ] {
         assert_eq!(serde_json::to_value(&message).unwrap(), form);
         assert_eq!(ClientMessage::from_json(&form.to_string()), Ok(message));
@@ -47,7 +66,7 @@ fn client_messages_have_their_written_form() {
 
 #[test]
 fn server_messages_have_their_written_form() {
-    let slot = Slot(2);
+    let (slot, topic) = (Slot(2), RoomId(ID_BYTES));
     for (message, form) in [
         (
             ServerMessage::Joined {
@@ -84,6 +103,33 @@ fn server_messages_have_their_written_form() {
                 blob: Blob(vec![]),
             },
             json!({"type": "relay", "from": 2, "blob": ""}),
+        ),
+        (
+            ServerMessage::Listening {
+                v: 1,
+                topics: vec![TopicState {
+                    topic,
+                    slot,
+                    others: vec![Slot(0), Slot(1)],
+                }],
+            },
+            json!({"type": "listening", "v": 1, "topics": [{"topic": ID, "slot": 2, "others": [0, 1]}]}),
+        ),
+        (
+            ServerMessage::ListenerCame { topic, slot },
+            json!({"type": "listener_came", "topic": ID, "slot": 2}),
+        ),
+        (
+            ServerMessage::ListenerWent { topic, slot },
+            json!({"type": "listener_went", "topic": ID, "slot": 2}),
+        ),
+        (
+            ServerMessage::Posted {
+                topic,
+                from: slot,
+                blob: Blob(vec![1]),
+            },
+            json!({"type": "posted", "topic": ID, "from": 2, "blob": "AQ"}),
         ),
         (
             ServerMessage::Error {
@@ -147,6 +193,13 @@ fn an_unknown_type_is_told_from_a_malformed_message() {
         r#"{"type":"relay","to":-1,"blob":""}"#,
         r#"{"type":"relay","to":1,"blob":"a+b"}"#,
         r#"{"type":"leave"} x"#,
+        r#"{"type":"listen","v":1}"#,
+        r#"{"type":"listen","v":1,"topics":null}"#,
+        r#"{"type":"listen","v":1,"topics":"AAECAwQFBgcICQoLDA0ODw"}"#,
+        r#"{"type":"listen","v":1,"topics":["AAECAwQFBgcICQoLDA0ODw","AAECAwQFBgcICQoLDA0O"]}"#,
+        r#"{"type":"listen","v":1,"topics":[1]}"#,
+        r#"{"type":"post","to":1,"blob":""}"#,
+        r#"{"type":"post","topic":"AAECAwQFBgcICQoLDA0ODw","to":"1","blob":""}"#,
         &deep,
     ] {
         let outcome = ClientMessage::from_json(text);
@@ -158,9 +211,78 @@ fn an_unknown_type_is_told_from_a_malformed_message() {
 }
 
 #[test]
+fn what_exceeds_a_frame_is_not_read() {
+    let topic = RoomId(ID_BYTES);
+    let listen = |count| {
+        ClientMessage::Listen {
+            v: 1,
+            topics: vec![topic; count],
+        }
+        .to_json()
+    };
+    // Whether there are too many is for the server to say, who may know a version that allows more.
+    let largest = (MAX_MESSAGE_BYTES - listen(1).len()) / (listen(2).len() - listen(1).len()) + 1;
+    assert!(largest > MAX_TOPICS && ClientMessage::from_json(&listen(largest)).is_ok());
+    for count in [largest + 1, 100_000] {
+        let Err(MessageError::Malformed(why)) = ClientMessage::from_json(&listen(count)) else {
+            panic!("{count} topics were read")
+        };
+        assert!(why.contains("more than the 65536 allowed"), "{why}");
+    }
+    let padded = format!(
+        "{}{}",
+        ServerMessage::PeerAway { slot: Slot(1) }.to_json(),
+        " ".repeat(MAX_MESSAGE_BYTES)
+    );
+    assert!(matches!(
+        ServerMessage::from_json(&padded),
+        Err(MessageError::Malformed(_))
+    ));
+}
+
+#[test]
 fn the_largest_messages_fit_a_frame() {
     let blob = Blob(vec![0xff; MAX_BLOB_BYTES]);
     let slot = Slot(u32::MAX);
+    let topic = RoomId([0xff; 16]);
+    let (to, from) = (slot, slot);
+    for length in [
+        ClientMessage::Post {
+            topic,
+            to,
+            blob: blob.clone(),
+        }
+        .to_json()
+        .len(),
+        ServerMessage::Posted {
+            topic,
+            from,
+            blob: blob.clone(),
+        }
+        .to_json()
+        .len(),
+        ClientMessage::Listen {
+            v: u16::MAX,
+            topics: vec![topic; MAX_TOPICS],
+        }
+        .to_json()
+        .len(),
+        ServerMessage::Listening {
+            v: u16::MAX,
+            topics: vec![
+                TopicState {
+                    topic,
+                    slot,
+                    others: vec![slot; MAX_LISTENERS - 1],
+                };
+                MAX_TOPICS
+            ],
+        }
+        .to_json()
+        .len(),
+    ] {
+        assert!(length <= MAX_MESSAGE_BYTES, "{length} bytes");
+    }
     assert!(
         ClientMessage::Relay {
             to: slot,
@@ -200,9 +322,10 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
-        "\\PC{0,24}|join|relay|leave|error|AAECAwQFBgcICQoLDA0ODw".prop_map(Value::from),
+        "\\PC{0,24}|join|relay|leave|listen|post|listening|posted|listener_came|error|AAECAwQFBgcICQoLDA0ODw"
+            .prop_map(Value::from),
     ];
-    let key = "type|v|room|resume|slot|token|to|from|blob|members|code|message|[a-z]{0,4}";
+    let key = "type|v|room|resume|slot|token|to|from|blob|members|topic|topics|others|code|message|[a-z]{0,4}";
     leaf.prop_recursive(3, 24, 6, move |inner| {
         prop_oneof![
             vec(inner.clone(), 0..6).prop_map(Value::from),
@@ -229,6 +352,15 @@ fn any_client_message() -> impl Strategy<Value = ClientMessage> {
             blob: Blob(blob)
         }),
         Just(ClientMessage::Leave),
+        (any::<u16>(), vec(any::<[u8; 16]>(), 0..20)).prop_map(|(v, topics)| ClientMessage::Listen {
+            v,
+            topics: topics.into_iter().map(RoomId).collect(),
+        }),
+        (any::<[u8; 16]>(), any::<u32>(), vec(any::<u8>(), 0..200)).prop_map(|(topic, to, blob)| ClientMessage::Post {
+            topic: RoomId(topic),
+            to: Slot(to),
+            blob: Blob(blob)
+        }),
     ]
 }
 
