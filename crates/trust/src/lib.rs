@@ -12,9 +12,11 @@ mod hkdf;
 pub mod identity;
 pub mod room;
 pub mod session;
+pub mod symbols;
 
 pub use doorbell::DoorbellKeys;
 pub use entropy::{Entropy, NoRandomness};
 pub use identity::{IdentityKey, PublicKey, WeakKey};
 pub use room::RoomKeys;
 pub use session::{Answered, Initiator, Padding, Psk, Responder, Role, Session, SessionError, SessionId, Terms};
+pub use symbols::{SymbolError, SymbolExchange, SymbolMessage};
