@@ -132,6 +132,7 @@ pub fn participant(key: u32, name: &str) -> ParticipantSnapshot {
         badge: Badge::Unverified,
         symbols: None,
         admission: Admission::Admitted,
+        doorbell: None,
     }
 }
 

@@ -82,6 +82,11 @@ pub enum Action {
     },
     /// Open or close the gates of microphone, camera and screen.
     ApplyLocalMedia(LocalMedia),
+    /// The host has made a new link, and everybody let in has moved: this is its secret. The host stays the same.
+    InviteChanged {
+        /// 16 random bytes.
+        secret: [u8; 16],
+    },
     /// The call is over; nothing follows.
     Finished(EndReason),
 }

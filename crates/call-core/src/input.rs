@@ -1,7 +1,7 @@
 //! Everything that can happen to a call.
 
 use serde::{Deserialize, Serialize};
-use signaling_protocol::{RoomId, ServerMessage};
+use signaling_protocol::ServerMessage;
 
 use crate::standing::Door;
 use crate::time::Time;
@@ -82,11 +82,8 @@ pub enum Input {
 /// What the user, or the engine on the user's behalf, wants.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LocalIntent {
-    /// Enter a room. One call a machine: a second one is ignored.
-    Join {
-        /// Which.
-        room: RoomId,
-    },
+    /// Enter the room of the invite. One call a machine: a second one is ignored.
+    Join,
     /// Hang up.
     Leave,
     /// Speak or be silent.

@@ -184,6 +184,7 @@ impl Peer {
             badge: Badge::Unverified,
             symbols: None,
             admission: Admission::Admitted,
+            doorbell: None,
         }
     }
 

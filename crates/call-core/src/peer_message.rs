@@ -24,6 +24,8 @@ pub const MAX_CANDIDATE_BYTES: usize = 1_024;
 const MAX_TAG_BYTES: usize = 256;
 /// Most connections a participant may claim to hold.
 pub(crate) const MAX_CLAIMED_CONNECTIONS: usize = 16;
+/// Longest address of the server where somebody can be rung, bytes.
+pub const MAX_DOORBELL_BYTES: usize = 256;
 /// Longest stage a participant may report, ms.
 const MAX_TIMING_MS: f32 = 60_000.0;
 

@@ -111,6 +111,8 @@ pub struct ParticipantSnapshot {
     pub symbols: Option<Symbols>,
     /// Whether media may flow.
     pub admission: Admission,
+    /// Address of the server where they can be rung, as they say.
+    pub doorbell: Option<String>,
 }
 
 /// What a sender's pictures cost before they reached the network, as means of the last second.

@@ -108,6 +108,8 @@ pub enum Alarm {
     SignalingDisturbed,
     /// Somebody is in the room who cannot prove that they have the link.
     StrangerInRoom,
+    /// A connection ended at somebody else than the participant it was agreed on with: somebody is in between.
+    FingerprintMismatch,
 }
 
 /// Four symbols of a list of 256: equal on both sides when nobody is in between.

@@ -30,7 +30,6 @@ const FAREWELL: Duration = Duration::from_millis(1_500);
 /// What a call is started with.
 pub(crate) struct CallSetup {
     pub machine: CallConfig,
-    pub room: signaling_protocol::RoomId,
     pub websocket_url: String,
     pub connector: Arc<dyn PeerConnector>,
     pub media: Arc<dyn CallMedia>,
@@ -60,10 +59,9 @@ impl RunningCall {
     /// Starts the task and enters the room.
     pub(crate) fn start(setup: CallSetup) -> Self {
         let (intents, incoming) = mpsc::channel(INTENT_CAPACITY);
-        let room = setup.room;
         let mut machine = CallMachine::new(setup.machine.clone());
         let now = Time(setup.epoch.elapsed());
-        machine.handle(Input::Local(LocalIntent::Join { room }), now);
+        machine.handle(Input::Local(LocalIntent::Join), now);
         let (published, snapshots) = watch::channel(Arc::new(machine.snapshot()));
         let task = tokio::spawn(Call::new(setup, machine, published).run(incoming));
         Self {
@@ -266,6 +264,8 @@ impl Call {
                 self.order(peer, attempt, PeerOrder::SendControl(payload));
             }
             Action::ApplyLocalMedia(media) => self.media.apply(media),
+            // The link that is shown is the driver's.
+            Action::InviteChanged { .. } => {}
             Action::Finished(_) => self.finished = true,
         }
     }

@@ -23,7 +23,7 @@ use crate::standing::{Door, KnownContact, PublicKey, RoomRole, RoomState};
 use crate::time::Time;
 use crate::timeline::{Departure, Dropped, MILESTONES_KEPT, Milestone, MilestoneKind};
 use signaling::{Room, Signaling};
-use trust::{Entropy, IdentityKey};
+use trust::{Entropy, IdentityKey, RoomKeys};
 
 /// Ids of participants that hung up, kept so that what they sent before and comes after is not taken for a newcomer's.
 const DEPARTED_KEPT: usize = 64;
@@ -62,6 +62,9 @@ pub struct TrustConfig {
     pub door: Door,
     /// As host: from when on nobody new may.
     pub expires_at: Option<Time>,
+    /// Address of the server where our contacts can ring us: told to those who are let in. At most
+    /// [`crate::peer_message::MAX_DOORBELL_BYTES`].
+    pub doorbell: Option<String>,
 }
 
 /// What to do when everybody else has left.
@@ -101,6 +104,7 @@ pub struct CallMachine {
     /// Added to an attempt to give its number on the wire, so that another call's numbers are not ours.
     number_base: u32,
     connected_since: Option<Time>,
+    keys: RoomKeys,
     random: Random,
     actions: VecDeque<Action>,
     deadlines: Deadlines,
@@ -129,6 +133,7 @@ impl CallMachine {
             last_attempt: 0,
             number_base,
             connected_since: None,
+            keys: RoomKeys::from_secret(&config.trust.secret),
             random,
             actions: VecDeque::new(),
             deadlines: Deadlines::default(),
@@ -213,10 +218,10 @@ impl CallMachine {
 
     fn handle_idle(&mut self, input: Input, now: Time) {
         match input {
-            Input::Local(LocalIntent::Join { room }) => {
+            Input::Local(LocalIntent::Join) => {
                 self.stage = Stage::Running;
                 self.act(Action::ApplyLocalMedia(self.local));
-                self.open_signaling(room, now);
+                self.open_signaling(now);
             }
             Input::Local(LocalIntent::Leave) => self.finish(EndReason::HungUp, now),
             Input::Local(LocalIntent::Microphone(switch)) => self.local.microphone = switch,
@@ -249,7 +254,7 @@ impl CallMachine {
 
     fn handle_intent(&mut self, intent: LocalIntent, now: Time) {
         match intent {
-            LocalIntent::Join { .. } => {}
+            LocalIntent::Join => {}
             LocalIntent::Admit { .. }
             | LocalIntent::Refuse { .. }
             | LocalIntent::SetDoor(_)

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use signaling_protocol::limits::MAX_ROOM_MEMBERS;
 use signaling_protocol::{
-    ClientMessage, ErrorCode, LeaveReason, PROTOCOL_VERSION, Resume, ResumeToken, RoomId, ServerMessage, Slot,
+    ClientMessage, ErrorCode, LeaveReason, PROTOCOL_VERSION, Resume, ResumeToken, ServerMessage, Slot,
 };
 
 use crate::action::{Action, EndReason};
@@ -23,7 +23,6 @@ use crate::timeline::{Departure, MilestoneKind};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Signaling {
     phase: Phase,
-    room: Option<RoomId>,
     /// Takes our slot back after a drop.
     resume: Option<Resume>,
     history: History,
@@ -142,8 +141,7 @@ impl Room {
 }
 
 impl CallMachine {
-    pub(super) fn open_signaling(&mut self, room: RoomId, now: Time) {
-        self.signaling.room = Some(room);
+    pub(super) fn open_signaling(&mut self, now: Time) {
         self.deadlines.set(Deadline::JoinLimit, now + JOIN_LIMIT);
         self.connect_signaling(now);
     }
@@ -213,11 +211,10 @@ impl CallMachine {
     }
 
     fn enter_room(&mut self, now: Time) {
-        let Some(room) = self.signaling.room else { return };
         self.deadlines.set(Deadline::SignalingStep, now + SIGNALING_STEP);
         self.act(Action::Signal(ClientMessage::Join {
             v: PROTOCOL_VERSION,
-            room,
+            room: self.keys.room,
             resume: self.signaling.resume.clone(),
         }));
     }
