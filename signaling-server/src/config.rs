@@ -6,6 +6,7 @@ use std::time::Duration;
 use signaling_protocol::limits;
 
 use crate::registry::RoomLimits;
+use crate::topics::TopicLimits;
 
 /// How to run a server.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ impl Default for ServerConfig {
 pub struct Limits {
     /// Rooms, members and how long both are kept.
     pub rooms: RoomLimits,
+    /// Topics and listeners.
+    pub topics: TopicLimits,
     /// Connections at once; one more is answered with HTTP status 503.
     pub connections: usize,
     /// Connections at once from one IPv4 address or IPv6 /64 network; one more is answered with HTTP status 429.
@@ -59,6 +62,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             rooms: RoomLimits::default(),
+            topics: TopicLimits::default(),
             connections: 2048,
             connections_per_address: 64,
             upgrade_timeout: limits::UPGRADE_TIMEOUT,

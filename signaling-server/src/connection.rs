@@ -25,7 +25,7 @@ use crate::config::Limits;
 use crate::hub::{Client, Hub};
 use crate::metered_stream::MeteredStream;
 use crate::outbox::{Outbox, Outgoing};
-use crate::registry::Goodbye;
+use crate::outcome::Goodbye;
 use crate::token_bucket::TokenBucket;
 use crate::upgrade::{self, Verdict};
 
@@ -194,7 +194,10 @@ impl<'a> Liveness<'a> {
         loop {
             let now = Instant::now();
             if self.awaited_first.is_some_and(|end| end <= now) {
-                return Err(refused(ErrorCode::NotJoined, "No `join` message came in time."));
+                return Err(refused(
+                    ErrorCode::NotJoined,
+                    "No `join` or `listen` message came in time.",
+                ));
             }
             if self.pong_due.is_some_and(|end| end <= now) {
                 return Err(Ending::Silent);

@@ -1,8 +1,9 @@
-//! The one registry of a server, shared by the tasks of its connections, with the clock and the random numbers that
-//! the registry itself does without.
+//! The registries of a server, shared by the tasks of its connections, with the clock and the random numbers that the
+//! registries themselves do without.
 //!
-//! Every change holds one lock from the message to the outboxes, so all members of a room see events in one order.
-//! Nothing under the lock waits: an outbox that is full closes instead.
+//! A connection is in a room or listens on topics, never both: its first message decides. Every change holds one lock from
+//! the message to the outboxes, so all members of a room see events in one order. Nothing under the lock waits: an
+//! outbox that is full closes instead.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -10,13 +11,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
-use signaling_protocol::{ClientMessage, ErrorCode, ResumeToken, ServerMessage};
+use signaling_protocol::{ClientMessage, ErrorCode, ResumeToken, RoomId, ServerMessage};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::Limits;
 use crate::outbox::Outbox;
-use crate::registry::{ConnectionId, Goodbye, JoinRequest, Outcome, RoomRegistry};
+use crate::outcome::{ConnectionId, Goodbye, Outcome};
+use crate::registry::{JoinRequest, RoomRegistry};
+use crate::topics::TopicRegistry;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -29,7 +32,8 @@ pub(crate) struct Hub {
 
 #[derive(Debug)]
 struct State {
-    registry: RoomRegistry,
+    rooms: RoomRegistry,
+    topics: TopicRegistry,
     outboxes: HashMap<ConnectionId, Arc<Outbox>>,
     next_connection: u64,
 }
@@ -40,7 +44,8 @@ impl Hub {
             started: Instant::now(),
             random: SystemRandom::new(),
             state: Mutex::new(State {
-                registry: RoomRegistry::new(limits.rooms),
+                rooms: RoomRegistry::new(limits.rooms),
+                topics: TopicRegistry::new(limits.topics),
                 outboxes: HashMap::new(),
                 next_connection: 0,
             }),
@@ -67,9 +72,9 @@ impl Hub {
         loop {
             let next = {
                 let mut state = self.lock();
-                let outcome = state.registry.expire(self.now());
+                let outcome = state.rooms.expire(self.now());
                 state.deliver(outcome);
-                state.registry.next_expiry()
+                state.rooms.next_expiry()
             };
             match next {
                 None => self.expiry_changed.notified().await,
@@ -83,19 +88,20 @@ impl Hub {
 
     /// Blobs that had no receiver, since the start.
     pub(crate) fn blobs_dropped(&self) -> u64 {
-        self.lock().registry.blobs_dropped()
+        let state = self.lock();
+        state.rooms.blobs_dropped() + state.topics.blobs_dropped()
     }
 
     fn now(&self) -> Duration {
         self.started.elapsed()
     }
 
-    fn change(&self, change: impl FnOnce(&mut RoomRegistry) -> Outcome) {
+    fn change(&self, change: impl FnOnce(&mut State) -> Outcome) {
         let mut state = self.lock();
-        let expiry = state.registry.next_expiry();
-        let outcome = change(&mut state.registry);
+        let expiry = state.rooms.next_expiry();
+        let outcome = change(&mut state);
         state.deliver(outcome);
-        let is_expiry_changed = state.registry.next_expiry() != expiry;
+        let is_expiry_changed = state.rooms.next_expiry() != expiry;
         drop(state);
         if is_expiry_changed {
             self.expiry_changed.notify_one();
@@ -103,12 +109,36 @@ impl Hub {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The registry stays consistent call by call; one that panicked must not take all rooms down.
+        // The registries stay consistent call by call; one that panicked must not take all rooms down.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
+    fn join(&mut self, connection: ConnectionId, request: JoinRequest, token: ResumeToken) -> Outcome {
+        if self.topics.is_listening(connection) {
+            let message = "This connection listens on topics: use another one for a room.";
+            return Outcome::refused(connection, ErrorCode::NotJoined, message);
+        }
+        self.rooms.join(connection, request, token)
+    }
+
+    fn listen(&mut self, connection: ConnectionId, v: u16, topics: Vec<RoomId>, now: Duration) -> Outcome {
+        if self.rooms.has_seat(connection) {
+            let message = "This connection is in a room: use another one to listen on topics.";
+            return Outcome::refused(connection, ErrorCode::NotJoined, message);
+        }
+        self.topics.listen(connection, v, topics, now)
+    }
+
+    fn leave(&mut self, connection: ConnectionId, now: Duration) -> Outcome {
+        if self.topics.is_listening(connection) {
+            self.topics.leave(connection)
+        } else {
+            self.rooms.leave(connection, now)
+        }
+    }
+
     fn deliver(&mut self, outcome: Outcome) {
         for (connection, message) in outcome.messages {
             if let Some(outbox) = self.outboxes.get(&connection) {
@@ -143,13 +173,17 @@ impl Client {
                     return self.outbox.close(goodbye);
                 }
                 let request = JoinRequest { v, room, resume };
-                self.hub.change(|registry| registry.join(self.id, request, token));
+                self.hub.change(|state| state.join(self.id, request, token));
             }
-            ClientMessage::Relay { to, blob } => self.hub.change(|registry| registry.relay(self.id, to, blob)),
-            ClientMessage::Listen { .. } | ClientMessage::Post { .. } => {
-                self.answer(ErrorCode::UnknownType, "Topics are not served yet.".to_owned());
+            ClientMessage::Relay { to, blob } => self.hub.change(|state| state.rooms.relay(self.id, to, blob)),
+            ClientMessage::Leave => self.hub.change(|state| state.leave(self.id, self.hub.now())),
+            ClientMessage::Listen { v, topics } => {
+                self.hub
+                    .change(|state| state.listen(self.id, v, topics, self.hub.now()));
             }
-            ClientMessage::Leave => self.hub.change(|registry| registry.leave(self.id, self.hub.now())),
+            ClientMessage::Post { topic, to, blob } => {
+                self.hub.change(|state| state.topics.post(self.id, topic, to, blob));
+            }
         }
     }
 
@@ -162,6 +196,7 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         self.hub.lock().outboxes.remove(&self.id);
-        self.hub.change(|registry| registry.dropped(self.id, self.hub.now()));
+        self.hub.change(|state| state.rooms.dropped(self.id, self.hub.now()));
+        self.hub.change(|state| state.topics.dropped(self.id));
     }
 }

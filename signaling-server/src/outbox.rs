@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use signaling_protocol::{ErrorCode, ServerMessage};
 use tokio::sync::Notify;
 
-use crate::registry::Goodbye;
+use crate::outcome::Goodbye;
 
 /// The queue to one client.
 #[derive(Debug)]

@@ -9,14 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use signaling_protocol::limits::MAX_BLOB_BYTES;
 use signaling_protocol::{
     Blob, ErrorCode, LeaveReason, PROTOCOL_VERSION, Resume, ResumeToken, RoomId, ServerMessage, Slot, limits,
 };
 
-/// A connection to the server. Never given to another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionId(pub u64);
+use crate::outcome::{ConnectionId, Goodbye, Outcome, check_blob, check_version};
 
 /// What one registry holds at most, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,38 +48,6 @@ pub struct JoinRequest {
     pub room: RoomId,
     /// A slot to take back after a drop.
     pub resume: Option<Resume>,
-}
-
-/// What follows from one call.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// To be sent, in this order.
-    pub messages: Vec<(ConnectionId, ServerMessage)>,
-    /// To be ended, after the messages.
-    pub disconnects: Vec<(ConnectionId, Goodbye)>,
-}
-
-/// Why the server ends a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Goodbye {
-    /// The client asked for it.
-    Left,
-    /// The member came back on another connection.
-    TakenOver,
-    /// Something is wrong; the client is told by an error message.
-    Refused {
-        /// For programs.
-        code: ErrorCode,
-        /// For people: a sentence.
-        message: String,
-    },
-}
-
-impl Goodbye {
-    pub(crate) fn refused(code: ErrorCode, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self::Refused { code, message }
-    }
 }
 
 /// All rooms of a server.
@@ -141,17 +106,11 @@ impl RoomRegistry {
     /// `fresh_token` is drawn at random by the caller, and used when the slot is new.
     pub fn join(&mut self, connection: ConnectionId, request: JoinRequest, fresh_token: ResumeToken) -> Outcome {
         if self.seats.contains_key(&connection) {
-            return refuse(
-                connection,
-                ErrorCode::NotJoined,
-                "This connection is in a room already.",
-            );
+            let message = "This connection is in a room already.";
+            return Outcome::refused(connection, ErrorCode::NotJoined, message);
         }
-        if let Some(goodbye) = version_mismatch(request.v) {
-            return Outcome {
-                messages: Vec::new(),
-                disconnects: vec![(connection, goodbye)],
-            };
+        if let Err(goodbye) = check_version(request.v) {
+            return Outcome::goodbye(connection, goodbye);
         }
         if let Some(resume) = &request.resume
             && let Some(outcome) = self.take_back(connection, request.room, resume)
@@ -164,48 +123,35 @@ impl RoomRegistry {
     /// A connection passes a blob to a member of its room.
     pub fn relay(&mut self, connection: ConnectionId, to: Slot, blob: Blob) -> Outcome {
         let Some(seat) = self.seats.get(&connection) else {
-            return not_joined(connection);
+            return Outcome::not_joined(connection);
         };
-        if blob.0.len() > MAX_BLOB_BYTES {
-            let message = format!(
-                "A blob has {} bytes, more than the {MAX_BLOB_BYTES} allowed.",
-                blob.0.len()
-            );
-            return refuse(connection, ErrorCode::TooLarge, message);
+        if let Err(goodbye) = check_blob(&blob) {
+            return Outcome::goodbye(connection, goodbye);
         }
         let addressee = match self.rooms.get(&seat.room) {
             Some(room) if to != seat.slot => room.members.get(&to),
             Some(_) | None => None,
         };
-        let message = match addressee.map(|member| member.presence) {
-            Some(Presence::Here(receiver)) => (receiver, ServerMessage::Relay { from: seat.slot, blob }),
+        match addressee.map(|member| member.presence) {
+            Some(Presence::Here(receiver)) => {
+                Outcome::message(receiver, ServerMessage::Relay { from: seat.slot, blob })
+            }
             // Not an error: the sender cannot know yet. Whoever comes back starts new sessions anyway.
             Some(Presence::Away { .. }) => {
                 self.blobs_dropped += 1;
-                return Outcome::default();
+                Outcome::default()
             }
             None => {
                 self.blobs_dropped += 1;
-                let message = format!("Nobody else in the room has slot {}.", to.0);
-                (
-                    connection,
-                    ServerMessage::Error {
-                        code: ErrorCode::NoSuchMember,
-                        message,
-                    },
-                )
+                Outcome::no_such_member(connection, format!("Nobody else in the room has slot {}.", to.0))
             }
-        };
-        Outcome {
-            messages: vec![message],
-            disconnects: Vec::new(),
         }
     }
 
     /// A connection gives its slot up.
     pub fn leave(&mut self, connection: ConnectionId, now: Duration) -> Outcome {
         let Some(seat) = self.seats.remove(&connection) else {
-            return not_joined(connection);
+            return Outcome::not_joined(connection);
         };
         let mut outcome = Outcome::default();
         if let Some(room) = self.rooms.get_mut(&seat.room) {
@@ -278,6 +224,11 @@ impl RoomRegistry {
         slot.into_iter().chain(room).min()
     }
 
+    /// Whether a connection has a slot in a room.
+    pub fn has_seat(&self, connection: ConnectionId) -> bool {
+        self.seats.contains_key(&connection)
+    }
+
     /// Rooms at present, those without connections included.
     pub fn room_count(&self) -> usize {
         self.rooms.len()
@@ -321,24 +272,18 @@ impl RoomRegistry {
 
     fn enter(&mut self, connection: ConnectionId, id: RoomId, token: ResumeToken) -> Outcome {
         if !self.rooms.contains_key(&id) && !self.make_space() {
-            return refuse(
-                connection,
-                ErrorCode::Busy,
-                "This server has no place for another room: try again later.",
-            );
+            let message = "This server has no place for another room: try again later.";
+            return Outcome::refused(connection, ErrorCode::Busy, message);
         }
         let room = self.rooms.entry(id).or_default();
         if room.members.len() >= self.limits.members {
             let message = format!("The call is full: {} people are in it.", self.limits.members);
-            return refuse(connection, ErrorCode::RoomFull, message);
+            return Outcome::refused(connection, ErrorCode::RoomFull, message);
         }
         let slot = Slot(room.next_slot);
         let Some(next_slot) = room.next_slot.checked_add(1) else {
-            return refuse(
-                connection,
-                ErrorCode::Busy,
-                "This room has been in use for too long: make a new link.",
-            );
+            let message = "This room has been in use for too long: make a new link.";
+            return Outcome::refused(connection, ErrorCode::Busy, message);
         };
         room.next_slot = next_slot;
         room.members.insert(
@@ -429,38 +374,5 @@ impl Room {
         outcome
             .messages
             .extend(others.map(|(_, connection)| (connection, message.clone())));
-    }
-}
-
-fn version_mismatch(v: u16) -> Option<Goodbye> {
-    match v.cmp(&PROTOCOL_VERSION) {
-        std::cmp::Ordering::Equal => None,
-        std::cmp::Ordering::Less => Some(Goodbye::refused(
-            ErrorCode::ClientTooOld,
-            format!(
-                "This server needs version {PROTOCOL_VERSION} of the protocol and your Visavis speaks {v}: update Visavis."
-            ),
-        )),
-        std::cmp::Ordering::Greater => Some(Goodbye::refused(
-            ErrorCode::ClientTooNew,
-            format!(
-                "This server speaks version {PROTOCOL_VERSION} of the protocol and your Visavis {v}: the server must be updated."
-            ),
-        )),
-    }
-}
-
-fn not_joined(connection: ConnectionId) -> Outcome {
-    refuse(
-        connection,
-        ErrorCode::NotJoined,
-        "The first message on a connection must be `join`.",
-    )
-}
-
-fn refuse(connection: ConnectionId, code: ErrorCode, message: impl Into<String>) -> Outcome {
-    Outcome {
-        messages: Vec::new(),
-        disconnects: vec![(connection, Goodbye::refused(code, message))],
     }
 }

@@ -1,14 +1,16 @@
-//! The registry by transcripts, and by invariants that hold whatever clients do.
+//! The registry of rooms by transcripts, and by invariants that hold whatever clients do.
+
+mod transcript;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use signaling_protocol::limits::MAX_BLOB_BYTES;
 use signaling_protocol::{Blob, ErrorCode, Resume, ResumeToken, RoomId, ServerMessage, Slot};
 use signaling_server::RoomLimits;
-use signaling_server::registry::{ConnectionId, Goodbye, JoinRequest, Outcome, RoomRegistry};
+use signaling_server::outcome::{ConnectionId, Goodbye, Outcome};
+use signaling_server::registry::{JoinRequest, RoomRegistry};
 
 const LIMITS: RoomLimits = RoomLimits {
     members: 3,
@@ -26,21 +28,9 @@ fn room_of(name: &str) -> RoomId {
     RoomId([name.as_bytes()[0]; 16])
 }
 
-/// Plays lines like `1 join a` and compares what follows from each with the lines after it that start with `>`.
 fn play(script: &str) {
     let mut registry = RoomRegistry::new(LIMITS);
-    let mut lines = script.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
-    while let Some(command) = lines.next() {
-        let mut expected = Vec::new();
-        while let Some(line) = lines.next_if(|line| line.starts_with('>')) {
-            expected.push(line.to_owned());
-        }
-        assert_eq!(
-            describe(&perform(&mut registry, command)),
-            expected,
-            "after `{command}`"
-        );
-    }
+    transcript::play(script, |command| perform(&mut registry, command));
 }
 
 /// `SECONDS expire`, `SECONDS N dropped`, `SECONDS N leave`, `N join ROOM [vVERSION] [SLOT/N]`, `N relay SLOT BYTES`.
@@ -76,39 +66,6 @@ fn perform(registry: &mut RoomRegistry, command: &str) -> Outcome {
         }
         _ => panic!("unknown command `{command}`"),
     }
-}
-
-fn describe(outcome: &Outcome) -> Vec<String> {
-    let messages = outcome.messages.iter().map(|(to, message)| {
-        let mut line = format!("> {} ", to.0);
-        match message {
-            ServerMessage::Joined {
-                v,
-                slot,
-                token,
-                members,
-                resumed,
-            } => {
-                let members: Vec<u32> = members.iter().map(|slot| slot.0).collect();
-                let how = if *resumed { "resumed" } else { "new" };
-                write!(line, "joined v{v} {}/{} {members:?} {how}", slot.0, token.0[0])
-            }
-            ServerMessage::PeerJoined { slot } => write!(line, "peer_joined {}", slot.0),
-            ServerMessage::PeerAway { slot } => write!(line, "peer_away {}", slot.0),
-            ServerMessage::PeerBack { slot } => write!(line, "peer_back {}", slot.0),
-            ServerMessage::PeerLeft { slot, reason } => write!(line, "peer_left {} {reason:?}", slot.0),
-            ServerMessage::Relay { from, blob } => write!(line, "relay from {} {}", from.0, blob.0.len()),
-            ServerMessage::Error { code, .. } => write!(line, "error {code:?}"),
-        }
-        .expect("writing to a string");
-        line
-    });
-    let disconnects = outcome.disconnects.iter().map(|(connection, goodbye)| match goodbye {
-        Goodbye::Left => format!("> {} bye left", connection.0),
-        Goodbye::TakenOver => format!("> {} bye taken over", connection.0),
-        Goodbye::Refused { code, .. } => format!("> {} bye {code:?}", connection.0),
-    });
-    messages.chain(disconnects).collect()
 }
 
 #[test]

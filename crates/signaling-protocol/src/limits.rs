@@ -33,10 +33,11 @@ pub const EMPTY_ROOM_LIFETIME: Duration = Duration::from_secs(60);
 pub const RESUME_LIFETIME: Duration = Duration::from_secs(120);
 /// Topics one connection listens on; a `listen` that names more is refused.
 pub const MAX_TOPICS: usize = 256;
-/// Connections that listen on one topic: the devices of two people, and those that broke without the server knowing yet.
+/// Connections that listen on one topic: the devices of two people, and connections that broke without the server
+/// knowing yet.
 pub const MAX_LISTENERS: usize = 16;
-/// Topics a client may enter at once after a pause: all of them anew, three times over and once more. Each is told to the
-/// others who listen on it, so entering costs more than a message does.
+/// Topics a client may enter at once after a pause: four times all it can hold. Entering one has a limit of its own
+/// because it is told to all who listen there, which is more work than a message.
 pub const TOPIC_BURST: u32 = 4 * MAX_TOPICS as u32;
 /// Topics a second that one client may enter on average.
 pub const TOPICS_PER_SECOND: u32 = 8;

@@ -31,9 +31,9 @@ pub enum ClientMessage {
     /// Go for good: the slot is given up at once.
     Leave,
     /// Listen on these topics, and on no others any more: the first message of a connection that enters no room, and
-    /// again whenever the topics change. Always answered with [`ServerMessage::Listening`] unless it is refused. A topic
-    /// has the form of a room's id, is derived by two contacts from their keys and the day, and has nothing to do with
-    /// the room of that id.
+    /// again whenever the topics change. The answer is [`ServerMessage::Listening`], each time. A topic has the form of
+    /// a room's id, is derived by two contacts from their keys and the day, and has nothing to do with the room of
+    /// that id.
     ///
     /// There is no way back to a slot: who was cut off listens again, and is a new listener.
     Listen {
@@ -113,17 +113,17 @@ pub enum ServerMessage {
     /// The answer to `Listen`: only the topics that are new to this connection.
     ///
     /// A topic asked for and neither held before nor named here is not listened on: it has
-    /// [`crate::limits::MAX_LISTENERS`] already, or the server has no place for more. That is no error, so that a contact
-    /// who crowds the topic shared with us does not take the other topics from us. The next `Listen` that names it tries again;
-    /// nothing is sent when a place becomes free.
+    /// [`crate::limits::MAX_LISTENERS`] already, or the server has no place for more. That is no error, so that a
+    /// contact who crowds the topic shared with us does not take the other topics from us. The next `Listen` that names
+    /// it tries again; nothing is sent when a place becomes free.
     Listening {
         /// The server's protocol version.
         v: u16,
         /// Each new topic, with our slot in it and everybody else's.
         topics: Vec<TopicState>,
     },
-    /// Somebody listens on one of our topics now. One device of a person that changes its topics brings its other devices
-    /// two notices a topic at once.
+    /// Somebody listens on one of our topics now. A device that changes all its topics brings the other devices of the
+    /// same person two notices a topic at once.
     ListenerCame {
         /// Which topic.
         topic: RoomId,
@@ -188,8 +188,8 @@ pub enum ErrorCode {
     Malformed,
     /// A message of a type the server does not know.
     UnknownType,
-    /// The first message was neither `join` nor `listen`, `join` came twice, or a connection in a room was used for topics
-    /// or the other way round. Fatal.
+    /// The first message was neither `join` nor `listen`, `join` came twice, or a connection in a room was used for
+    /// topics or the other way round. Fatal.
     NotJoined,
     /// The room has no place left. Fatal.
     RoomFull,
