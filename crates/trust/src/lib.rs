@@ -8,8 +8,10 @@
 mod diffie_hellman;
 pub mod doorbell;
 pub mod entropy;
+mod handshake;
 mod hkdf;
 pub mod identity;
+mod padding;
 pub mod room;
 pub mod session;
 pub mod symbols;

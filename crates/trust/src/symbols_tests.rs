@@ -1,7 +1,8 @@
 use super::*;
+use crate::handshake::{Initiator, Responder};
 use crate::identity::IdentityKey;
 use crate::room::RoomKeys;
-use crate::session::{Initiator, Responder, Terms};
+use crate::session::Terms;
 use signaling_protocol::Slot;
 
 const RUNS: u64 = 10_000;
