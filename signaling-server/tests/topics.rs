@@ -373,6 +373,15 @@ impl Model {
             }
         }
         assert_eq!(answers, 1);
+        for topic in wanted {
+            let listeners = self.known.values().filter(|topics| topics.contains_key(topic)).count();
+            let places: usize = self.known.values().map(BTreeMap::len).sum();
+            let is_full = listeners == LIMITS.listeners || places == LIMITS.places;
+            assert!(
+                is_full || self.known[&connection].contains_key(topic),
+                "left out without need"
+            );
+        }
     }
 
     fn enter(&mut self, connection: ConnectionId, topic: RoomId, slot: Slot, others: &[Slot]) {

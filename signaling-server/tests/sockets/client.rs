@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use signaling_protocol::{
     Blob, ClientMessage, ErrorCode, PROTOCOL_VERSION, Resume, ResumeToken, RoomId, SUBPROTOCOL, ServerMessage, Slot,
+    TopicState,
 };
 use signaling_server::{Limits, Server, ServerConfig};
 use tokio::net::TcpStream;
@@ -125,6 +126,38 @@ impl Client {
             },
             other => panic!("{other:?} instead of joined"),
         }
+    }
+
+    /// Connects and listens on topics.
+    pub async fn listen(address: SocketAddr, topics: &[RoomId]) -> (Self, Vec<TopicState>) {
+        let mut client = Self::connect(address).await;
+        let states = client.change_topics(topics).await;
+        (client, states)
+    }
+
+    /// Listens on these topics and no others; the new ones. Nobody else may cause messages meanwhile.
+    pub async fn change_topics(&mut self, topics: &[RoomId]) -> Vec<TopicState> {
+        self.send(&ClientMessage::Listen {
+            v: PROTOCOL_VERSION,
+            topics: topics.to_vec(),
+        })
+        .await;
+        match self.receive().await {
+            ServerMessage::Listening {
+                v: PROTOCOL_VERSION,
+                topics,
+            } => topics,
+            other => panic!("{other:?} instead of listening"),
+        }
+    }
+
+    pub async fn post(&mut self, topic: RoomId, to: Slot, blob: &[u8]) {
+        self.send(&ClientMessage::Post {
+            topic,
+            to,
+            blob: Blob(blob.to_vec()),
+        })
+        .await;
     }
 
     pub async fn send(&mut self, message: &ClientMessage) {
