@@ -8,6 +8,7 @@
 
 pub mod action;
 mod deadlines;
+pub mod doorbell;
 pub mod input;
 pub mod machine;
 mod negotiation;
