@@ -36,6 +36,11 @@ pub(crate) const ABSENCE: Duration = Duration::from_secs(20);
 /// Silent while we ourselves have no server to ask: gone after this.
 pub(crate) const ABSENCE_UNSEEN: Duration = Duration::from_secs(60);
 
+/// While a connection is being agreed on through the server, something is said at least this often …
+pub(crate) const CHECK: Duration = Duration::from_millis(1_500);
+/// … and when nothing came for this long, the session is taken for broken.
+pub(crate) const QUIET: Duration = Duration::from_secs(4);
+
 /// One timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Deadline {
@@ -47,6 +52,12 @@ pub(crate) enum Deadline {
     JoinLimit,
     /// Nobody in this slot has answered our greeting.
     Greeting(Slot),
+    /// Time to say something to this slot: [`CHECK`].
+    Check(Slot),
+    /// Nothing came from this slot: [`QUIET`].
+    Quiet(Slot),
+    /// The invite lets nobody new in from now on.
+    Expiry,
     /// The connection should be up by now: [`SET_UP`].
     SetUp(PeerKey),
     /// The polite side's turn to offer: [`POLITE_PAUSE`].

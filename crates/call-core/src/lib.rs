@@ -7,8 +7,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod action;
+mod budget;
 mod deadlines;
 pub mod doorbell;
+mod hex;
 pub mod input;
 pub mod machine;
 mod negotiation;

@@ -9,8 +9,9 @@
 use std::collections::VecDeque;
 
 use crate::action::OfferAcceptance;
+use crate::hex::Hex;
 use crate::input::{DescriptionKind, IceCandidate, IceMode};
-use crate::peer_message::{ConnectionTag, PeerMessage, is_sendable};
+use crate::peer_message::{ConnectionTag, Hello, PeerMessage, is_sendable};
 use crate::replay_window::{Freshness, ReplayWindow};
 use crate::timeline::Dropped;
 
@@ -82,7 +83,18 @@ enum Exchange {
 struct RemoteOffer {
     connection: u32,
     sequence: u32,
+    hello: Hello,
     sdp: String,
+}
+
+/// A description of theirs.
+#[derive(Clone, Debug)]
+pub(crate) struct RemoteDescription {
+    pub tag: ConnectionTag,
+    /// In an answer: the sequence of the offer it answers.
+    pub answers: Option<u32>,
+    pub hello: Hello,
+    pub sdp: String,
 }
 
 #[derive(Clone, Debug)]
@@ -99,6 +111,10 @@ pub(crate) struct Negotiation {
     number: u32,
     /// Theirs, once a description of theirs was taken.
     remote: Option<u32>,
+    /// What they have to say on the control channel.
+    hello: Hello,
+    /// What we have to say there; from the newest of their descriptions that was taken.
+    remote_hello: Option<Hello>,
     exchange: Exchange,
     gate: Gate,
     /// An offer to make when the exchange is stable.
@@ -128,10 +144,12 @@ pub(crate) struct Negotiation {
 
 impl Negotiation {
     /// For a new peer connection with our number `number`.
-    pub(crate) fn new(number: u32, gate: Gate) -> Self {
+    pub(crate) fn new(number: u32, hello: [u8; 16], gate: Gate) -> Self {
         Self {
             number,
             remote: None,
+            hello: Hex(hello),
+            remote_hello: None,
             exchange: Exchange::Stable,
             gate,
             wanted: None,
@@ -158,6 +176,16 @@ impl Negotiation {
     /// Their number, once known.
     pub(crate) fn remote(&self) -> Option<u32> {
         self.remote
+    }
+
+    /// What they have to say on the control channel.
+    pub(crate) fn hello(&self) -> Hello {
+        self.hello
+    }
+
+    /// What we have to say there, once they told.
+    pub(crate) fn remote_hello(&self) -> Option<Hello> {
+        self.remote_hello
     }
 
     /// Whether neither side has offered anything yet.
@@ -247,12 +275,16 @@ impl Negotiation {
     /// An offer or answer came; [`Self::judge`] said it is ours.
     pub(crate) fn on_description(
         &mut self,
-        tag: ConnectionTag,
-        sdp: String,
-        answers: Option<u32>,
+        description: RemoteDescription,
         politeness: Politeness,
         dropped: &mut Dropped,
     ) {
+        let RemoteDescription {
+            tag,
+            answers,
+            hello,
+            sdp,
+        } = description;
         if self.note(tag) == Freshness::Seen {
             dropped.duplicate += 1;
             if answers.is_none() && self.answered == Some(tag.sequence) && self.remote == Some(tag.connection) {
@@ -266,12 +298,14 @@ impl Negotiation {
                 let offer = RemoteOffer {
                     connection,
                     sequence,
+                    hello,
                     sdp,
                 };
                 self.on_offer(offer, politeness, dropped);
             }
             Some(offer) if self.exchange == (Exchange::Offered { sequence: offer }) => {
                 self.remote = Some(tag.connection);
+                self.remote_hello = Some(hello);
                 self.exchange = Exchange::AcceptingAnswer { sequence: tag.sequence };
                 self.steps.push_back(Step::AcceptAnswer { sdp });
             }
@@ -313,10 +347,17 @@ impl Negotiation {
                 let candidates = self.outbox.drain(..).filter_map(|message| match message {
                     PeerMessage::Candidate { candidate, .. } => Some(candidate),
                     PeerMessage::Greeting { .. }
+                    | PeerMessage::Admission { .. }
+                    | PeerMessage::Check
+                    | PeerMessage::Checked
+                    | PeerMessage::Hello { .. }
                     | PeerMessage::Description { .. }
                     | PeerMessage::Media { .. }
                     | PeerMessage::Bye
-                    | PeerMessage::Timings(_) => None,
+                    | PeerMessage::Timings(_)
+                    | PeerMessage::Symbols { .. }
+                    | PeerMessage::Room { .. }
+                    | PeerMessage::Moved { .. } => None,
                 });
                 self.early_candidates.extend(candidates.take(CANDIDATES_QUEUED));
             }
@@ -324,6 +365,7 @@ impl Negotiation {
         self.outbox.clear();
         self.wanted = None;
         self.remote = Some(offer.connection);
+        self.remote_hello = Some(offer.hello);
         self.exchange = Exchange::AcceptingOffer {
             sequence: offer.sequence,
         };
@@ -426,6 +468,7 @@ impl Negotiation {
             tag,
             kind,
             answers,
+            hello: self.hello,
             sdp,
         };
         self.outbox = vec![message];

@@ -1,10 +1,11 @@
 //! One remote participant and the state of the connection to them.
 
+use crate::budget::Budget;
 use crate::input::{Attempt, PeerKey};
 use crate::negotiation::{Negotiation, Politeness};
 use crate::peer_message::ParticipantId;
 use crate::snapshot::{LinkState, LocalMedia, ParticipantSnapshot, SendTimings};
-use crate::standing::{Admission, Badge, RoomRole};
+use crate::standing::{Admission, Badge, PublicKey, RoomRole, Symbols};
 use crate::time::Time;
 
 use signaling_protocol::Slot;
@@ -14,6 +15,13 @@ use signaling_protocol::Slot;
 pub(crate) enum ControlChannel {
     NotOpen,
     Open,
+}
+
+/// Whether they have said on the control channel what only the other end of the session can know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HelloState {
+    Awaited,
+    Confirmed,
 }
 
 /// What the transport last said of the path.
@@ -32,6 +40,7 @@ pub(crate) struct Connection {
     pub attempt: Attempt,
     pub negotiation: Negotiation,
     pub control: ControlChannel,
+    pub hello: HelloState,
     pub path: MediaPath,
 }
 
@@ -41,18 +50,24 @@ impl Connection {
             attempt,
             negotiation,
             control: ControlChannel::NotOpen,
+            hello: HelloState::Awaited,
             path: MediaPath::Opening,
         }
     }
 
-    /// Up only when both are: forged packets may bring up the one, never the other.
+    /// Up only when all are: forged packets may bring up the path, and somebody in between even the channel, but not
+    /// say the hello.
     pub(crate) fn is_up(&self) -> bool {
-        self.control == ControlChannel::Open && self.path == MediaPath::Up
+        self.is_bound() && self.path == MediaPath::Up
+    }
+
+    fn is_bound(&self) -> bool {
+        self.control == ControlChannel::Open && self.hello == HelloState::Confirmed
     }
 
     /// Whether it is up or has been.
     pub(crate) fn was_up(&self) -> bool {
-        self.control == ControlChannel::Open && self.path != MediaPath::Opening
+        self.is_bound() && self.path != MediaPath::Opening
     }
 }
 
@@ -123,11 +138,66 @@ pub(crate) enum ServerPath {
     Closed,
 }
 
+/// What we have decided about somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Come in.
+    Open,
+    /// The host has to decide.
+    Knock,
+    /// The user has to decide: the name is a contact's and the key is not, or it is not who was expected.
+    KeyChanged,
+    /// No.
+    Refused,
+    /// Nobody new comes in.
+    Locked,
+    /// Nobody new comes in any more.
+    Expired,
+}
+
+/// What somebody has told us of their decision about us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// Nothing yet.
+    Unheard,
+    /// Come in.
+    Open,
+    /// Not decided yet.
+    Wait,
+    /// The room is locked.
+    Locked,
+    /// The invite has expired.
+    Expired,
+}
+
+/// Whether connections to somebody ended where they should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Binding {
+    /// As far as we know.
+    Sound,
+    /// The last one that was tried did not.
+    Mismatch,
+}
+
 /// One remote participant.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     /// Unknown until they greeted.
     pub participant: Option<ParticipantId>,
+    /// Who they proved to be; known when `participant` is.
+    pub key: Option<PublicKey>,
+    /// What they are in the room.
+    pub role: RoomRole,
+    pub badge: Badge,
+    /// What we have decided about them.
+    pub decision: Decision,
+    /// What they have decided about us.
+    pub word: Word,
+    /// Numbers of the connections they said they hold.
+    pub claimed: Vec<u32>,
+    pub doorbell: Option<String>,
+    pub symbols: Option<Symbols>,
+    pub binding: Binding,
     /// Their place at the server; none while it does not know them.
     pub slot: Option<Slot>,
     /// As it was when last looked at.
@@ -141,7 +211,8 @@ pub(crate) struct Peer {
     pub lost_at: Option<Time>,
     /// Highest number of a connection of theirs that we heard of: lower ones are over.
     pub highest_remote: u32,
-    pub replacements: Replacements,
+    pub replacements: Budget<REPLACEMENTS_A_MINUTE>,
+    pub entries: Budget<ENTRIES_A_MINUTE>,
     pub link: PeerLink,
 }
 
@@ -149,6 +220,15 @@ impl Peer {
     pub(crate) fn new(slot: Slot) -> Self {
         Self {
             participant: None,
+            key: None,
+            role: RoomRole::Guest,
+            badge: Badge::Unverified,
+            decision: Decision::Open,
+            word: Word::Unheard,
+            claimed: Vec::new(),
+            doorbell: None,
+            symbols: None,
+            binding: Binding::Sound,
             slot: Some(slot),
             server_path: ServerPath::Open,
             name: String::new(),
@@ -158,9 +238,20 @@ impl Peer {
             reconnects: 0,
             lost_at: None,
             highest_remote: 0,
-            replacements: Replacements::default(),
+            replacements: Budget::default(),
+            entries: Budget::default(),
             link: PeerLink::Greeting { connection: None },
         }
+    }
+
+    /// Whether both sides want to be connected.
+    pub(crate) fn is_let_in(&self) -> bool {
+        self.participant.is_some() && self.decision == Decision::Open && self.word == Word::Open
+    }
+
+    /// Whether the call is with them: they greeted, and do not stand before a closed door.
+    pub(crate) fn is_somebody(&self) -> bool {
+        self.participant.is_some() && self.decision != Decision::Knock
     }
 
     /// Our role towards them: the lower id gives way.
@@ -171,7 +262,22 @@ impl Peer {
         })
     }
 
-    pub(crate) fn snapshot(&self, peer: PeerKey) -> ParticipantSnapshot {
+    fn admission(&self, own: RoomRole) -> Admission {
+        match (self.decision, self.word) {
+            (Decision::KeyChanged, _) => Admission::KeyChanged,
+            (Decision::Knock, _) => match own {
+                RoomRole::Host => Admission::Knocking,
+                RoomRole::Guest => Admission::AwaitingHost,
+            },
+            (_, Word::Wait | Word::Locked | Word::Expired) => Admission::AwaitingThem,
+            (Decision::Open | Decision::Refused | Decision::Locked | Decision::Expired, Word::Unheard | Word::Open) => {
+                Admission::Admitted
+            }
+        }
+    }
+
+    /// As the window draws them; `own` is what we are in the room.
+    pub(crate) fn snapshot(&self, peer: PeerKey, own: RoomRole) -> ParticipantSnapshot {
         ParticipantSnapshot {
             peer,
             name: self.name.clone(),
@@ -179,12 +285,12 @@ impl Peer {
             media: self.media,
             reconnects: self.reconnects,
             send_timings: self.timings.clone(),
-            key: None,
-            role: RoomRole::Guest,
-            badge: Badge::Unverified,
-            symbols: None,
-            admission: Admission::Admitted,
-            doorbell: None,
+            key: self.key,
+            role: self.role,
+            badge: self.badge.clone(),
+            symbols: self.symbols,
+            admission: self.admission(own),
+            doorbell: self.doorbell.clone(),
         }
     }
 
@@ -196,35 +302,8 @@ impl Peer {
     }
 }
 
-/// How often a peer made us replace a connection lately: each costs sockets and gathering.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Replacements {
-    minute_began: Time,
-    count: u32,
-}
-
-/// Whether a peer may make us replace a connection again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Allowance {
-    Granted,
-    UsedUp,
-}
-
-/// Replacements a peer may cause a minute. Its own watchdog allows it six.
+/// Connections that a peer may make us replace a minute: each costs sockets and gathering. Its own watchdog allows it
+/// six.
 const REPLACEMENTS_A_MINUTE: u32 = 20;
-
-impl Replacements {
-    pub(crate) fn take(&mut self, now: Time) -> Allowance {
-        if now - self.minute_began >= std::time::Duration::from_secs(60) {
-            *self = Self {
-                minute_began: now,
-                count: 0,
-            };
-        }
-        if self.count >= REPLACEMENTS_A_MINUTE {
-            return Allowance::UsedUp;
-        }
-        self.count += 1;
-        Allowance::Granted
-    }
-}
+/// Times a minute that a peer may say that we may come in: each makes us send again what may have been lost.
+const ENTRIES_A_MINUTE: u32 = 60;

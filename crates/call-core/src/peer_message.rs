@@ -1,14 +1,18 @@
 //! What participants say to each other, and the bounds on what they may say.
 //!
-//! JSON, one object a message, with a version. It travels in the server's opaque blobs and on the control data
-//! channel, in an envelope made by `sealing.rs`. Everything in it is hostile until it has been checked here.
+//! JSON, one object a message, with a version. Through the server it travels in the handshake and, sealed, in the
+//! session made by it (`sealing.rs`); on the control data channel, which DTLS protects, as it is. Everything in it is
+//! hostile until it has been checked here.
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use trust::symbols::SymbolMessage;
 
+use crate::hex::Hex;
 use crate::input::{DescriptionKind, IceCandidate};
 use crate::snapshot::{LocalMedia, SendTimings};
+use crate::standing::Door;
 
 /// Version of these messages.
 pub(crate) const PEER_MESSAGE_VERSION: u16 = 1;
@@ -24,6 +28,11 @@ pub const MAX_CANDIDATE_BYTES: usize = 1_024;
 const MAX_TAG_BYTES: usize = 256;
 /// Most connections a participant may claim to hold.
 pub(crate) const MAX_CLAIMED_CONNECTIONS: usize = 16;
+/// Most capabilities a participant may name, and the longest, bytes.
+const MAX_CAPABILITIES: usize = 16;
+const MAX_CAPABILITY_BYTES: usize = 64;
+/// Most keys a host may tell of each kind.
+pub(crate) const MAX_KEYS_TOLD: usize = 128;
 /// Longest address of the server where somebody can be rung, bytes.
 pub const MAX_DOORBELL_BYTES: usize = 256;
 /// Longest stage a participant may report, ms.
@@ -47,20 +56,19 @@ impl fmt::Debug for ParticipantId {
 
 impl Serialize for ParticipantId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        Hex(self.0).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for ParticipantId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        let well_formed = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        match u128::from_str_radix(&text, 16) {
-            Ok(value) if well_formed => Ok(Self(value.to_be_bytes())),
-            _ => Err(de::Error::custom("expected 16 bytes in hexadecimal")),
-        }
+        Hex::deserialize(deserializer).map(|Hex(bytes)| Self(bytes))
     }
 }
+
+/// Random, new for every connection, told only inside the session: who says it on the control channel is the one
+/// the connection was agreed on with.
+pub(crate) type Hello = Hex<16>;
 
 /// Which connection a message is about. Each side numbers its own peer connections, counting up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,17 +86,24 @@ pub(crate) struct ConnectionTag {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum PeerMessage {
-    /// I am here. Asks for one back unless it is a reply.
+    /// I am here: the payload of the handshake's second and third message, and nowhere else.
     Greeting {
         participant: ParticipantId,
         name: String,
-        media: LocalMedia,
-        /// Counts changes of `media`.
-        media_revision: u32,
-        is_reply: bool,
-        /// Numbers of the peer connections the sender holds: the receiver finds the one they share, if it lives.
-        connections: Vec<u32>,
+        /// What the sender can do beyond this version; unknown ones are ignored.
+        #[serde(default)]
+        capabilities: Vec<String>,
+        entry: Entry,
     },
+    /// What the sender has decided about the receiver since.
+    Admission { entry: Entry },
+    /// Are you still there? Sent while a connection is being agreed on: a server that drops the last message of a
+    /// session leaves no gap by which it would show.
+    Check,
+    /// I am.
+    Checked,
+    /// The receiver's token: the first message on a control channel, and nowhere else.
+    Hello { hello: Hello },
     /// An offer or an answer.
     Description {
         #[serde(flatten)]
@@ -97,6 +112,8 @@ pub(crate) enum PeerMessage {
         /// In an answer: the sequence of the offer it answers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         answers: Option<u32>,
+        /// To be said back on the control channel of this connection.
+        hello: Hello,
         sdp: String,
     },
     /// A trickled candidate.
@@ -117,6 +134,60 @@ pub(crate) enum PeerMessage {
     Bye,
     /// What the sender's pictures cost it.
     Timings(SendTimings),
+    /// Towards symbols to compare.
+    Symbols { message: SymbolMessage },
+    /// From the host: who may enter.
+    Room {
+        door: Door,
+        /// Whether the invite lets nobody new in any more.
+        has_expired: bool,
+        /// Keys of those who may come in, and come back, whatever the door.
+        admitted: Vec<Hex<32>>,
+        /// Keys of those who may not.
+        refused: Vec<Hex<32>>,
+    },
+    /// From the host: the room has moved to that of another secret.
+    Moved { secret: Hex<16> },
+}
+
+/// What the sender has decided about the receiver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Entry {
+    /// Come in. Only those learn the rest.
+    Open {
+        media: LocalMedia,
+        /// Counts changes of `media`.
+        media_revision: u32,
+        /// Numbers of the peer connections the sender holds: the receiver finds the one they share, if it lives.
+        connections: Vec<u32>,
+        /// Address of the server where the sender can be rung.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        doorbell: Option<String>,
+    },
+    /// Not decided yet.
+    Wait,
+    /// No.
+    Refused,
+    /// The room is locked.
+    Locked,
+    /// The invite has expired.
+    Expired,
+}
+
+impl Entry {
+    fn problem(&self) -> Option<&'static str> {
+        match self {
+            Self::Open { connections, .. } if connections.len() > MAX_CLAIMED_CONNECTIONS => {
+                Some("list of connections")
+            }
+            Self::Open {
+                doorbell: Some(address),
+                ..
+            } if address.len() > MAX_DOORBELL_BYTES || address.chars().any(char::is_control) => Some("doorbell"),
+            Self::Open { .. } | Self::Wait | Self::Refused | Self::Locked | Self::Expired => None,
+        }
+    }
 }
 
 /// Why a message was refused.
@@ -162,10 +233,23 @@ impl PeerMessage {
 
     fn checked(mut self) -> Result<Self, MessageError> {
         let problem = match &mut self {
-            Self::Greeting { name, connections, .. } => {
+            Self::Greeting {
+                name,
+                capabilities,
+                entry,
+                ..
+            } => {
                 let problem = (name.len() > MAX_NAME_BYTES).then_some("name");
                 *name = clean_name(name);
-                problem.or_else(|| (connections.len() > MAX_CLAIMED_CONNECTIONS).then_some("list of connections"))
+                let fits = capabilities.len() <= MAX_CAPABILITIES
+                    && capabilities.iter().all(|what| what.len() <= MAX_CAPABILITY_BYTES);
+                problem
+                    .or_else(|| (!fits).then_some("list of capabilities"))
+                    .or_else(|| entry.problem())
+            }
+            Self::Admission { entry } => entry.problem(),
+            Self::Room { admitted, refused, .. } => {
+                (admitted.len() > MAX_KEYS_TOLD || refused.len() > MAX_KEYS_TOLD).then_some("list of keys")
             }
             Self::Description { sdp, kind, answers, .. } => {
                 let answers_as_due = answers.is_some() == (*kind == DescriptionKind::Answer);
@@ -180,7 +264,13 @@ impl PeerMessage {
                 let in_bounds = |ms: f32| (0.0..=MAX_TIMING_MS).contains(&ms);
                 (!in_bounds(timings.capture_ms) || !in_bounds(timings.encode_ms)).then_some("timing")
             }
-            Self::Media { .. } | Self::Bye => None,
+            Self::Check
+            | Self::Checked
+            | Self::Hello { .. }
+            | Self::Media { .. }
+            | Self::Bye
+            | Self::Symbols { .. }
+            | Self::Moved { .. } => None,
         };
         problem.map_or(Ok(self), |what| Err(MessageError::OutOfBounds(what)))
     }

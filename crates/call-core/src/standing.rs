@@ -1,5 +1,6 @@
 //! How far a participant is known and trusted, and whether they are let in.
 
+use serde::{Deserialize, Serialize};
 pub use trust::PublicKey;
 
 /// Somebody we have met before, from the contact book.
@@ -70,7 +71,8 @@ pub enum Admission {
 }
 
 /// Who may enter a room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Door {
     /// Whoever has the link.
     #[default]

@@ -37,6 +37,12 @@ pub enum MilestoneKind {
     Reconnected,
     /// A connection did not come up and was replaced by a new one.
     Rebuilt,
+    /// The connection ended at somebody else than the participant: it was thrown away.
+    WrongHello,
+    /// The certificate was not the one that the participant's description promised: the connection was thrown away.
+    WrongFingerprint,
+    /// Messages through the server arrived changed, out of order or not at all: a new handshake was begun.
+    SessionBroken,
     /// Given up after all tries.
     Unreachable,
     /// Not part of the call any more.
@@ -56,6 +62,8 @@ pub enum Departure {
     NeverAnswered,
     /// They turned out to be somebody we know already.
     KnownAlready,
+    /// Not let in, or sent out: by us, by the host, or we by them.
+    KeptOut,
 }
 
 impl fmt::Display for MilestoneKind {
@@ -68,11 +76,15 @@ impl fmt::Display for MilestoneKind {
             Self::Reconnecting => "reconnecting",
             Self::Reconnected => "reconnected",
             Self::Rebuilt => "connection rebuilt",
+            Self::WrongHello => "wrong hello",
+            Self::WrongFingerprint => "wrong fingerprint",
+            Self::SessionBroken => "session broken",
             Self::Unreachable => "unreachable",
             Self::Left(Departure::HungUp) => "left",
             Self::Left(Departure::Lost) => "lost",
             Self::Left(Departure::NeverAnswered) => "never answered",
             Self::Left(Departure::KnownAlready) => "known already",
+            Self::Left(Departure::KeptOut) => "kept out",
             Self::Ended(reason) => return write!(f, "call ended: {reason}"),
         })
     }
@@ -107,6 +119,12 @@ pub struct Dropped {
     pub stale: u64,
     /// Came twice.
     pub duplicate: u64,
+    /// Does not open: changed, replayed, out of order, or made without the invite's secret.
+    pub forged: u64,
+    /// Sealed for another session.
+    pub foreign: u64,
+    /// From somebody who is not let in, or what only the host may say from somebody else.
+    pub unentitled: u64,
     /// Did not fit a queue, a table or a message.
     pub overflow: u64,
 }

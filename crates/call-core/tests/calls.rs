@@ -36,7 +36,7 @@ fn media_actions(world: &World, end: usize, from: usize) -> Vec<Action> {
         | Action::AddCandidate { .. }
         | Action::ApplyLocalMedia(_)
         | Action::Finished(_) => true,
-        Action::ConnectSignaling | Action::Signal(_) | Action::CloseSignaling | Action::SendControl { .. } => false,
+        Action::InviteChanged { .. } | Action::ConnectSignaling | Action::Signal(_) | Action::CloseSignaling | Action::SendControl { .. } => false,
     };
     world.ends[end].actions[from..]
         .iter()
@@ -240,7 +240,7 @@ fn hanging_up_is_seen_at_once() {
     assert!(world.is_full_mesh(), "{}", world.describe());
     assert!(has_happened(&world, 1, &MilestoneKind::Left(Departure::HungUp)));
     let count = world.ends[0].actions.len();
-    world.feed(0, Input::Local(LocalIntent::Join { room: world::ROOM }));
+    world.feed(0, Input::Local(LocalIntent::Join));
     world.feed(0, Input::NetworkChanged);
     assert_eq!(world.ends[0].actions.len(), count, "nothing after the end");
     assert_eq!(world.ends[0].machine.poll_deadline(), None);

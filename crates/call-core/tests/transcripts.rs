@@ -9,7 +9,7 @@ use bench::*;
 fn joining_alone() {
     let mut bench = Bench::idle();
     assert_eq!(bench.machine.snapshot().phase, CallPhase::Idle);
-    let actions = bench.give(Input::Local(LocalIntent::Join { room: ROOM }));
+    let actions = bench.give(Input::Local(LocalIntent::Join));
     assert_eq!(
         actions,
         [Action::ApplyLocalMedia(LocalMedia::default()), Action::ConnectSignaling]
@@ -26,7 +26,7 @@ fn joining_alone() {
         "nothing to do until somebody comes"
     );
     assert_eq!(
-        bench.give(Input::Local(LocalIntent::Join { room: ROOM })),
+        bench.give(Input::Local(LocalIntent::Join)),
         [],
         "one call a machine"
     );
@@ -35,7 +35,7 @@ fn joining_alone() {
 #[test]
 fn a_newcomer_greets_and_prepares_its_offer_meanwhile() {
     let mut bench = Bench::idle();
-    bench.give(Input::Local(LocalIntent::Join { room: ROOM }));
+    bench.give(Input::Local(LocalIntent::Join));
     bench.signaling(SignalingInput::Connected);
     let actions = bench.enter(&[THEIRS], false);
     let said = relayed(&actions);
@@ -400,7 +400,7 @@ fn retries_become_slower_up_to_five_seconds() {
 #[test]
 fn a_server_that_does_not_answer_is_left_and_tried_again() {
     let mut bench = Bench::idle();
-    bench.give(Input::Local(LocalIntent::Join { room: ROOM }));
+    bench.give(Input::Local(LocalIntent::Join));
     let (waited, actions) = bench.wait_for_action();
     assert_eq!(
         (waited, actions),
@@ -424,7 +424,7 @@ fn a_server_that_does_not_answer_is_left_and_tried_again() {
 fn a_wrong_server_ends_only_a_call_with_nobody_in_it() {
     let wrong = || SignalingInput::Disconnected(SignalingLoss::WrongServer("a web shop".to_owned()));
     let mut bench = Bench::idle();
-    bench.give(Input::Local(LocalIntent::Join { room: ROOM }));
+    bench.give(Input::Local(LocalIntent::Join));
     assert_eq!(
         bench.signaling(wrong()),
         [Action::Finished(EndReason::WrongServer("a web shop".to_owned()))]
@@ -444,7 +444,7 @@ fn refusals() {
         (ErrorCode::TooFast, false),
     ] {
         let mut bench = Bench::idle();
-        bench.give(Input::Local(LocalIntent::Join { room: ROOM }));
+        bench.give(Input::Local(LocalIntent::Join));
         bench.signaling(SignalingInput::Connected);
         let message = "No.".to_owned();
         let refusal = ServerMessage::Error { code, message };
@@ -640,7 +640,7 @@ proptest! {
     #[test]
     fn any_inputs_in_any_order(inputs in prop::collection::vec((any_input(), 0..4_000u64), 1..80)) {
         let mut bench = Bench::idle();
-        bench.give(Input::Local(LocalIntent::Join { room: ROOM }));
+        bench.give(Input::Local(LocalIntent::Join));
         let mut open = std::collections::BTreeMap::new();
         let mut is_finished = false;
         for (input, pause_ms) in inputs {

@@ -1,13 +1,14 @@
 //! Peer connections: set up, watched, given a new path, replaced, given up.
 
 use crate::action::{Action, EndReason};
+use crate::budget::Allowance;
 use crate::deadlines::{ABSENCE, ABSENCE_UNSEEN, Deadline, POLITE_PAUSE, SET_UP, TRIES, TRY_AGAIN};
-use crate::input::{Attempt, IceCandidate, IceMode, PeerInput, PeerKey, TransportState};
+use crate::input::{Attempt, IceCandidate, IceMode, NegotiationFault, PeerInput, PeerKey, TransportState};
 use crate::machine::CallMachine;
-use crate::machine::messages::{Origin, Ways};
-use crate::negotiation::{Gate, Negotiation, Politeness, Step, Verdict};
-use crate::peer::{Allowance, Connection, ControlChannel, MediaPath, PeerLink, ServerPath};
-use crate::peer_message::ConnectionTag;
+use crate::machine::messages::Ways;
+use crate::negotiation::{Gate, Negotiation, Politeness, RemoteDescription, Step, Verdict};
+use crate::peer::{Binding, Connection, ControlChannel, HelloState, MediaPath, PeerLink, ServerPath};
+use crate::peer_message::{ConnectionTag, Hello, PeerMessage};
 use crate::time::Time;
 use crate::timeline::MilestoneKind;
 
@@ -23,7 +24,7 @@ impl CallMachine {
     /// Makes a peer connection for a participant that has none.
     pub(super) fn start_connection(&mut self, key: PeerKey, turn: Turn, gate: Gate, now: Time) {
         let attempt = Attempt(self.last_attempt + 1);
-        let negotiation = Negotiation::new(self.number_base + attempt.0, gate);
+        let negotiation = Negotiation::new(self.number_base + attempt.0, self.own.entropy.bytes(), gate);
         let Some(peer) = self.peers.get_mut(&key) else { return };
         match &mut peer.link {
             PeerLink::Greeting { connection } => *connection = Some(Connection::new(attempt, negotiation)),
@@ -114,14 +115,23 @@ impl CallMachine {
             }),
             PeerInput::Fault(fault) => {
                 tracing::info!(?key, ?attempt, ?fault, "a step of negotiation failed");
-                self.on_fault(key, now);
+                match fault {
+                    NegotiationFault::Fingerprint(_) => self.on_mismatch(key, MilestoneKind::WrongFingerprint, now),
+                    NegotiationFault::Create(_)
+                    | NegotiationFault::RemoteDescription(_)
+                    | NegotiationFault::LocalDescription(_) => self.on_fault(key, now),
+                }
             }
             PeerInput::Transport(state) => self.on_transport(key, state, now),
             PeerInput::ControlOpened => {
                 connection.control = ControlChannel::Open;
+                // Without a description of theirs there is no hello to say, and the connection does not come up.
+                if let Some(hello) = connection.negotiation.remote_hello() {
+                    self.send_on_control(key, &PeerMessage::Hello { hello });
+                }
                 self.establish(key, now);
             }
-            PeerInput::Control(payload) => self.on_envelope(Origin::Control(key), &payload, now),
+            PeerInput::Control(payload) => self.on_control(key, &payload, now),
         }
     }
 
@@ -151,14 +161,8 @@ impl CallMachine {
         }
     }
 
-    pub(super) fn on_remote_description(
-        &mut self,
-        key: PeerKey,
-        tag: ConnectionTag,
-        answers: Option<u32>,
-        sdp: String,
-        now: Time,
-    ) {
+    pub(super) fn on_remote_description(&mut self, key: PeerKey, description: RemoteDescription, now: Time) {
+        let (tag, answers) = (description.tag, description.answers);
         let Some(peer) = self.peers.get(&key) else { return };
         let verdict = match peer.link.connection() {
             _ if tag.connection < peer.highest_remote => Verdict::Stale,
@@ -184,7 +188,7 @@ impl CallMachine {
             self.deadlines.clear(Deadline::OfferTurn(key));
         }
         self.negotiate(key, |negotiation, politeness, dropped| {
-            negotiation.on_description(tag, sdp, answers, politeness, dropped);
+            negotiation.on_description(description, politeness, dropped);
         });
     }
 
@@ -245,6 +249,41 @@ impl CallMachine {
         }
     }
 
+    /// Somebody says hello on the control channel.
+    pub(super) fn on_hello(&mut self, key: PeerKey, hello: Hello, now: Time) {
+        let Some(connection) = self.peers.get_mut(&key).and_then(|peer| peer.link.connection_mut()) else {
+            return;
+        };
+        match connection.hello {
+            HelloState::Confirmed => self.dropped.duplicate += 1,
+            HelloState::Awaited if hello == connection.negotiation.hello() => {
+                connection.hello = HelloState::Confirmed;
+                self.establish(key, now);
+            }
+            HelloState::Awaited => self.on_mismatch(key, MilestoneKind::WrongHello, now),
+        }
+    }
+
+    /// The connection does not end at the participant it was agreed on with: it is thrown away at once.
+    fn on_mismatch(&mut self, key: PeerKey, what: MilestoneKind, now: Time) {
+        self.dropped.forged += 1;
+        self.note(now, Some(key), what);
+        self.lose(key, now);
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.binding = Binding::Mismatch;
+        match &mut peer.link {
+            PeerLink::Negotiating { failures, .. } | PeerLink::Reconnecting { failures, .. } => {
+                *failures += 1;
+                match *failures < TRIES {
+                    true => self.replace(key, self.turn_after_break(key), now),
+                    false => self.give_up(key, now),
+                }
+            }
+            PeerLink::Greeting { .. } => self.close_connection(key),
+            PeerLink::Connected { .. } | PeerLink::Unreachable { .. } => {}
+        }
+    }
+
     /// The connection may be up now, for the first time or again.
     fn establish(&mut self, key: PeerKey, now: Time) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
@@ -257,6 +296,7 @@ impl CallMachine {
             return;
         };
         connection.negotiation.settle();
+        peer.binding = Binding::Sound;
         peer.link = PeerLink::Connected { connection, since: now };
         if peer.lost_at.take().is_some() {
             peer.reconnects += 1;
@@ -426,6 +466,7 @@ impl CallMachine {
             self.look_at_server_path(key);
             self.watch_absence(key, now);
         }
+        self.watch_sessions(now);
         if self.is_over() {
             self.deadlines.retain(|_| false);
         }

@@ -1,29 +1,43 @@
 //! Who lives in which slot.
 //!
-//! Slots are the server's and new after it restarts; participants are who they say, and keep their connections.
+//! Slots are the server's and new after it restarts; participants are who they say, proved by their key, and keep
+//! their connections.
 
 use signaling_protocol::Slot;
 use signaling_protocol::limits::MAX_ROOM_MEMBERS;
+use trust::PublicKey;
 
-use crate::deadlines::{Deadline, GREETING_REPEAT, GREETING_SELDOM, GREETINGS, SET_UP, TRIES};
+use crate::deadlines::{Deadline, SET_UP, TRIES};
 use crate::input::{IceMode, PeerKey};
 use crate::machine::CallMachine;
 use crate::machine::connections::Turn;
-use crate::machine::signaling::Presence;
 use crate::negotiation::{Gate, Negotiation};
-use crate::peer::{MediaPath, Peer, PeerLink};
-use crate::peer_message::{MAX_CLAIMED_CONNECTIONS, ParticipantId, PeerMessage};
+use crate::peer::{Decision, MediaPath, Peer, PeerLink};
+use crate::peer_message::{Entry, MAX_CLAIMED_CONNECTIONS, ParticipantId, PeerMessage};
+use crate::sealing::Said;
 use crate::time::Time;
 use crate::timeline::{Departure, MilestoneKind};
 
 /// Participants at once: a full room, and those of the room before whose slots the server has forgotten.
 const MAX_PEERS: usize = 2 * MAX_ROOM_MEMBERS;
 
-/// Whether a greeting asks for one back.
+/// Somebody who has just proved to hold a key, and what they said.
+#[derive(Debug)]
+pub(super) struct Stranger {
+    pub slot: Slot,
+    pub key: PublicKey,
+    pub participant: ParticipantId,
+    pub name: String,
+    pub entry: Entry,
+}
+
+/// What became of somebody who greeted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum GreetingKind {
-    First,
-    Reply,
+pub(super) enum Recognized {
+    /// A participant, let in or waiting.
+    Participant(PeerKey, Decision),
+    /// Nobody for us: they are told so.
+    KeptOut(Decision),
 }
 
 impl CallMachine {
@@ -38,124 +52,113 @@ impl CallMachine {
         }
     }
 
-    /// Greets a member, and again until an answer comes.
-    pub(super) fn greet_first(&mut self, slot: Slot, now: Time) {
-        if let Some(member) = self.room.member_mut(slot) {
-            member.greetings += 1;
-            self.greet(slot, GreetingKind::First);
-            self.expect_greeting(slot, now);
-        }
-    }
-
-    /// Sees to it that somebody greets if nobody has soon.
-    pub(super) fn expect_greeting(&mut self, slot: Slot, now: Time) {
-        let Some(member) = self.room.member_mut(slot) else {
-            return;
-        };
-        let patience = match member.presence {
-            Presence::Unanswered => GREETING_REPEAT,
-            Presence::Mute => GREETING_SELDOM,
-            Presence::Present | Presence::Away => return,
-        };
-        self.deadlines.set(Deadline::Greeting(slot), now + patience);
-    }
-
-    /// Without the server there is nobody to greet.
-    pub(super) fn stop_greeting(&mut self) {
-        self.deadlines
-            .retain(|deadline| !matches!(deadline, Deadline::Greeting(_)));
-    }
-
-    pub(super) fn on_greeting_unanswered(&mut self, slot: Slot, now: Time) {
-        let is_stranger = !self.is_greeted(slot);
-        let Some(member) = self.room.member_mut(slot) else {
-            return;
-        };
-        if member.greetings >= GREETINGS {
-            member.presence = Presence::Mute;
-        }
-        // Most likely a slot the server keeps for somebody who is gone: not shown as a participant any longer.
-        if let Some(key) = member.occupant.filter(|_| is_stranger) {
-            self.remove_peer(key, Departure::NeverAnswered, now);
-        }
-        self.greet_first(slot, now);
-    }
-
-    fn is_greeted(&self, slot: Slot) -> bool {
+    pub(super) fn is_greeted(&self, slot: Slot) -> bool {
         let occupant = self.room.occupant(slot).and_then(|key| self.peers.get(&key));
         occupant.is_some_and(|peer| peer.participant.is_some())
     }
 
-    fn greet(&mut self, slot: Slot, kind: GreetingKind) {
-        let numbers = self.peers.values().filter_map(|peer| peer.link.connection());
-        let connections = numbers.map(|connection| connection.negotiation.number());
-        let message = PeerMessage::Greeting {
-            participant: self.participant,
-            name: self.name.clone(),
-            media: self.local,
-            media_revision: self.media_revision,
-            is_reply: kind == GreetingKind::Reply,
-            connections: connections.take(MAX_CLAIMED_CONNECTIONS).collect(),
-        };
-        self.send_to_slot(slot, &message);
+    /// What we say in the second message of a handshake, when nobody has proved anything yet.
+    pub(super) fn greeting_for_anybody(&self) -> (Said, PeerMessage) {
+        match self.rules.is_open_to_all() {
+            true => (Said::Open, self.greeting_for(Decision::Open)),
+            false => (Said::Wait, self.greeting_for(Decision::Knock)),
+        }
     }
 
-    pub(super) fn on_greeting(&mut self, slot: Slot, greeting: PeerMessage, now: Time) {
-        let PeerMessage::Greeting {
-            participant,
-            name,
-            media,
-            media_revision,
-            is_reply,
-            connections,
-        } = greeting
-        else {
-            return;
-        };
-        if self.departed.contains(&participant) {
-            self.dropped.stale += 1;
-            return;
+    pub(super) fn greeting_for(&self, decision: Decision) -> PeerMessage {
+        PeerMessage::Greeting {
+            participant: self.participant,
+            name: self.name.clone(),
+            capabilities: Vec::new(),
+            entry: self.entry(decision),
         }
-        let Some(key) = self.identify(slot, participant, &connections, now) else {
-            self.dropped.impostor += 1;
-            return;
-        };
-        if let Some(peer) = self.peers.get_mut(&key) {
-            peer.name = name;
-        }
-        if let Some(member) = self.room.member_mut(slot) {
-            member.greetings = 0;
-            member.presence = match member.presence {
-                Presence::Unanswered | Presence::Present | Presence::Mute => Presence::Present,
-                // The greeting was on its way; the server knows better.
-                Presence::Away => Presence::Away,
-            };
-        }
-        self.deadlines.clear(Deadline::Greeting(slot));
-        self.note_media(key, media, media_revision);
-        self.look_at_server_path(key);
-        let turn = match is_reply {
-            true => Turn::Ours,
-            false => {
-                self.greet(slot, GreetingKind::Reply);
-                Turn::Theirs
+    }
+
+    /// What we tell somebody of what we have decided. Only those let in learn more.
+    pub(super) fn entry(&self, decision: Decision) -> Entry {
+        match decision {
+            Decision::Open => {
+                let held = self.peers.values().filter_map(|peer| peer.link.connection());
+                let numbers = held.map(|connection| connection.negotiation.number());
+                Entry::Open {
+                    media: self.local,
+                    media_revision: self.media_revision,
+                    connections: numbers.take(MAX_CLAIMED_CONNECTIONS).collect(),
+                    doorbell: self.own.doorbell.clone(),
+                }
             }
-        };
-        self.go_on_after_greeting(key, turn, &connections, now);
+            Decision::Knock | Decision::KeyChanged => Entry::Wait,
+            Decision::Refused => Entry::Refused,
+            Decision::Locked => Entry::Locked,
+            Decision::Expired => Entry::Expired,
+        }
     }
 
     /// Which participant this is. None when they cannot be who they say.
-    fn identify(&mut self, slot: Slot, id: ParticipantId, claimed: &[u32], now: Time) -> Option<PeerKey> {
+    pub(super) fn recognize(&mut self, stranger: &Stranger, now: Time) -> Option<Recognized> {
+        if self.departed.contains(&stranger.participant) {
+            self.dropped.stale += 1;
+            return None;
+        }
+        let decision = self.rules.decide(&stranger.key);
+        match decision {
+            Decision::Refused | Decision::Locked | Decision::Expired => {
+                if let Some(key) = self
+                    .room
+                    .occupant(stranger.slot)
+                    .filter(|_| !self.is_greeted(stranger.slot))
+                {
+                    self.remove_peer(key, Departure::KeptOut, now);
+                }
+                return Some(Recognized::KeptOut(decision));
+            }
+            Decision::Open | Decision::Knock | Decision::KeyChanged => {}
+        }
+        let Some(key) = self.identify(stranger, now) else {
+            self.dropped.impostor += 1;
+            return None;
+        };
+        let decision = self.look_at(key, stranger, decision);
+        Some(Recognized::Participant(key, decision))
+    }
+
+    /// They are in the room, and there is a session with them.
+    pub(super) fn on_met(&mut self, recognized: Recognized, stranger: Stranger, turn: Turn, now: Time) {
+        match recognized {
+            Recognized::Participant(key, decision) => {
+                self.look_at_server_path(key);
+                if decision != Decision::Open {
+                    self.close_connection(key);
+                }
+                self.on_entry(key, stranger.entry, turn, now);
+                if decision == Decision::Open {
+                    self.tell_rules(key);
+                }
+            }
+            // Whatever they think of us: they are nobody for us.
+            Recognized::KeptOut(_) => {}
+        }
+    }
+
+    /// Which participant this is. None when they cannot be who they say.
+    fn identify(&mut self, stranger: &Stranger, now: Time) -> Option<PeerKey> {
+        let Stranger {
+            slot, participant: id, ..
+        } = *stranger;
         let occupant = self.room.occupant(slot);
         let known = self
             .peers
             .iter()
             .find(|(_, peer)| peer.participant == Some(id))
             .map(|(&key, _)| key);
+        // The id of somebody with another key was overheard, not drawn.
+        if known.is_some_and(|key| self.peers[&key].key != Some(stranger.key)) {
+            return None;
+        }
         if occupant.is_some() && occupant == known {
             return known;
         }
-        if self.is_greeted(slot) || known.is_some_and(|key| !self.may_move(key, claimed)) {
+        if self.is_greeted(slot) {
             return None;
         }
         if id == self.participant {
@@ -176,24 +179,11 @@ impl CallMachine {
             Some(key) => key,
             None => self.new_peer(slot)?,
         };
-        self.peers.get_mut(&key)?.participant = Some(id);
+        let peer = self.peers.get_mut(&key)?;
+        peer.participant = Some(id);
+        peer.key = Some(stranger.key);
         self.note(now, Some(key), MilestoneKind::Greeted);
         Some(key)
-    }
-
-    /// Who is connected proves that a new slot is theirs by naming the connection, which others cannot know.
-    fn may_move(&self, key: PeerKey, claimed: &[u32]) -> bool {
-        let Some(peer) = self.peers.get(&key) else { return false };
-        match &peer.link {
-            PeerLink::Connected { connection, .. } => connection
-                .negotiation
-                .remote()
-                .is_some_and(|number| claimed.contains(&number)),
-            PeerLink::Greeting { .. }
-            | PeerLink::Negotiating { .. }
-            | PeerLink::Reconnecting { .. }
-            | PeerLink::Unreachable { .. } => true,
-        }
     }
 
     fn move_to(&mut self, key: PeerKey, slot: Slot) {
@@ -218,9 +208,10 @@ impl CallMachine {
         Some(key)
     }
 
-    /// Sets up what is missing between us and somebody who just greeted. What lives is not touched.
-    fn go_on_after_greeting(&mut self, key: PeerKey, turn: Turn, claimed: &[u32], now: Time) {
+    /// Sets up what is missing between us and somebody who may come in, and lets us in. What lives is not touched.
+    pub(super) fn go_on(&mut self, key: PeerKey, turn: Turn, now: Time) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
+        let claimed = &peer.claimed;
         match &mut peer.link {
             PeerLink::Greeting { connection } => {
                 let prepared = connection.take();

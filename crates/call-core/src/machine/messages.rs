@@ -1,13 +1,17 @@
 //! What participants say to each other: which way it goes out, and what becomes of it when it comes in.
 
-use signaling_protocol::{Blob, ClientMessage, Slot};
+use signaling_protocol::Slot;
+use signaling_protocol::limits::MAX_BLOB_BYTES;
+use trust::symbols::SymbolMessage;
 
 use crate::action::Action;
 use crate::input::PeerKey;
 use crate::machine::CallMachine;
-use crate::peer::{ControlChannel, MediaPath, ServerPath};
-use crate::peer_message::PeerMessage;
-use crate::sealing;
+use crate::machine::admission::ToldRules;
+use crate::machine::connections::Turn;
+use crate::negotiation::RemoteDescription;
+use crate::peer::{ControlChannel, Decision, HelloState, MediaPath, Peer, ServerPath};
+use crate::peer_message::{MessageError, PeerMessage};
 use crate::snapshot::{LocalMedia, SendTimings};
 use crate::time::Time;
 use crate::timeline::Departure;
@@ -21,13 +25,6 @@ pub(super) enum Ways {
     Best,
 }
 
-/// Where a message came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    Server(Slot),
-    Control(PeerKey),
-}
-
 impl CallMachine {
     /// Sends to a participant. Without a way to them the message is not sent: what matters is sent again when
     /// there is one.
@@ -36,52 +33,32 @@ impl CallMachine {
         let connection = peer.link.connection();
         let control = connection.filter(|connection| connection.control == ControlChannel::Open);
         let is_control_alive = control.is_some_and(|connection| connection.path == MediaPath::Up);
-        let attempt = control.map(|connection| connection.attempt);
         let slot = peer.slot.filter(|_| peer.server_path == ServerPath::Open);
-        let Some(payload) = self.seal(message) else { return };
-        if let Some(attempt) = attempt {
-            let payload = payload.clone();
-            self.act(Action::SendControl {
-                peer: key,
-                attempt,
-                payload,
-            });
-        }
+        self.send_on_control(key, message);
         if let Some(slot) = slot
             && (ways == Ways::Both || !is_control_alive)
         {
-            self.relay(slot, payload);
+            self.send_sealed(slot, message);
         }
     }
 
     /// Sends on the control channel, or not at all.
-    pub(super) fn send_on_control(&mut self, key: PeerKey, message: &PeerMessage) {
-        let connection = self.peers.get(&key).and_then(|peer| peer.link.connection());
+    pub(super) fn send_on_control(&mut self, peer: PeerKey, message: &PeerMessage) {
+        let connection = self.peers.get(&peer).and_then(|peer| peer.link.connection());
         let Some(attempt) = connection
             .filter(|connection| connection.control == ControlChannel::Open)
             .map(|open| open.attempt)
         else {
             return;
         };
-        if let Some(payload) = self.seal(message) {
-            self.act(Action::SendControl {
-                peer: key,
-                attempt,
-                payload,
-            });
-        }
-    }
-
-    /// Sends to whoever lives in a slot.
-    pub(super) fn send_to_slot(&mut self, slot: Slot, message: &PeerMessage) {
-        if let Some(payload) = self.seal(message) {
-            self.relay(slot, payload);
+        if let Some(payload) = self.encode(message) {
+            self.act(Action::SendControl { peer, attempt, payload });
         }
     }
 
     /// Tells a participant what we send now.
     pub(super) fn send_media(&mut self, key: PeerKey) {
-        if self.peers.get(&key).is_some_and(|peer| peer.participant.is_some()) {
+        if self.peers.get(&key).is_some_and(Peer::is_let_in) {
             let message = PeerMessage::Media {
                 media: self.local,
                 revision: self.media_revision,
@@ -99,66 +76,124 @@ impl CallMachine {
         }
     }
 
-    fn seal(&mut self, message: &PeerMessage) -> Option<Vec<u8>> {
-        match sealing::seal(message) {
-            Ok(payload) => Some(payload),
-            Err(error) => {
-                tracing::warn!(%error, "a message to a participant could not be sent");
-                self.dropped.overflow += 1;
-                None
-            }
-        }
-    }
-
-    fn relay(&mut self, to: Slot, payload: Vec<u8>) {
-        if self.signaling.own_slot().is_some() {
-            let blob = Blob(payload);
-            self.act(Action::Signal(ClientMessage::Relay { to, blob }));
-        }
-    }
-
-    /// Takes in what came from a participant.
-    pub(super) fn on_envelope(&mut self, origin: Origin, envelope: &[u8], now: Time) {
-        let message = match sealing::open(envelope) {
+    /// Takes in what came over the control channel: nothing before the right hello.
+    pub(super) fn on_control(&mut self, key: PeerKey, payload: &[u8], now: Time) {
+        let message = match payload.len() {
+            0..=MAX_BLOB_BYTES => PeerMessage::from_json(payload),
+            bytes => Err(MessageError::TooLarge(bytes)),
+        };
+        let message = match message {
             Ok(message) => message,
             Err(error) => {
-                tracing::debug!(%error, ?origin, "a message from a participant was dropped");
+                tracing::debug!(%error, ?key, "a message from a participant was dropped");
                 self.dropped.malformed += 1;
                 return;
             }
         };
-        let sender = match (origin, &message) {
-            (Origin::Server(slot), PeerMessage::Greeting { .. }) => return self.on_greeting(slot, message, now),
-            (Origin::Control(_), PeerMessage::Greeting { .. }) => {
-                self.dropped.malformed += 1;
-                return;
-            }
-            (Origin::Server(slot), _) => self.room.occupant(slot),
-            (Origin::Control(key), _) => Some(key),
+        let connection = self.peers.get(&key).and_then(|peer| peer.link.connection());
+        let hello = connection.map(|connection| connection.hello);
+        match (message, hello) {
+            (PeerMessage::Hello { hello }, _) => self.on_hello(key, hello, now),
+            (PeerMessage::Check | PeerMessage::Checked | PeerMessage::Symbols { .. }, _) => self.dropped.malformed += 1,
+            (message, Some(HelloState::Confirmed)) => self.on_message(key, message, now),
+            (_, Some(HelloState::Awaited) | None) => self.dropped.unknown_sender += 1,
+        }
+    }
+
+    /// Takes in what the session with a slot brought.
+    pub(super) fn on_opened(&mut self, slot: Slot, message: PeerMessage, now: Time) {
+        match (message, self.room.occupant(slot)) {
+            (PeerMessage::Check, _) => self.send_sealed(slot, &PeerMessage::Checked),
+            (PeerMessage::Checked, _) => {}
+            (PeerMessage::Symbols { message }, Some(key)) => self.on_symbols(slot, key, message, now),
+            (PeerMessage::Admission { entry }, Some(key)) => self.on_entry(key, entry, Turn::Ours, now),
+            (message, Some(key)) => self.on_message(key, message, now),
+            (_, None) => self.dropped.unknown_sender += 1,
+        }
+    }
+
+    fn on_symbols(&mut self, slot: Slot, key: PeerKey, message: SymbolMessage, now: Time) {
+        let is_welcome = self.peers.get(&key).is_some_and(|peer| peer.decision == Decision::Open);
+        let Some(member) = self.room.member_mut(slot).filter(|_| is_welcome) else {
+            self.dropped.unentitled += 1;
+            return;
         };
-        match sender.filter(|key| self.peers.get(key).is_some_and(|peer| peer.participant.is_some())) {
-            Some(key) => self.on_message(key, message, now),
-            None => self.dropped.unknown_sender += 1,
+        match member.channel.on_symbols(message) {
+            Ok((answer, symbols)) => {
+                if let Some(peer) = self.peers.get_mut(&key) {
+                    peer.symbols = symbols.or(peer.symbols);
+                }
+                if let Some(message) = answer {
+                    self.send_sealed(slot, &PeerMessage::Symbols { message });
+                }
+            }
+            Err(error) => {
+                tracing::info!(%error, ?key, "the symbols could not be found");
+                self.dropped.forged += 1;
+                self.renew_session(slot, now);
+            }
         }
     }
 
     fn on_message(&mut self, key: PeerKey, message: PeerMessage, now: Time) {
+        let Some(peer) = self.peers.get(&key).filter(|peer| peer.participant.is_some()) else {
+            self.dropped.unknown_sender += 1;
+            return;
+        };
+        let is_let_in = peer.is_let_in();
         match message {
-            // Greetings were taken by `on_envelope`.
-            PeerMessage::Greeting { .. } => {}
+            // A greeting is part of a handshake; the others belong to one way each, and were taken there.
+            PeerMessage::Greeting { .. }
+            | PeerMessage::Check
+            | PeerMessage::Checked
+            | PeerMessage::Hello { .. }
+            | PeerMessage::Symbols { .. } => self.dropped.malformed += 1,
+            PeerMessage::Bye => self.remove_peer(key, Departure::HungUp, now),
+            PeerMessage::Admission { entry } => self.on_entry(key, entry, Turn::Ours, now),
+            PeerMessage::Room {
+                door,
+                has_expired,
+                admitted,
+                refused,
+            } => {
+                let rules = ToldRules {
+                    door,
+                    has_expired,
+                    admitted,
+                    refused,
+                };
+                self.on_rules(key, rules, now);
+            }
+            PeerMessage::Moved { secret } => self.on_moved(key, secret.0, now),
+            PeerMessage::Description { .. }
+            | PeerMessage::Candidate { .. }
+            | PeerMessage::Media { .. }
+            | PeerMessage::Timings(_)
+                if !is_let_in =>
+            {
+                self.dropped.unentitled += 1;
+            }
             PeerMessage::Description {
                 tag,
                 kind: _,
                 answers,
+                hello,
                 sdp,
-            } => self.on_remote_description(key, tag, answers, sdp, now),
+            } => {
+                let description = RemoteDescription {
+                    tag,
+                    answers,
+                    hello,
+                    sdp,
+                };
+                self.on_remote_description(key, description, now);
+            }
             PeerMessage::Candidate {
                 tag,
                 description,
                 candidate,
             } => self.on_remote_candidate(key, tag, description, candidate),
             PeerMessage::Media { media, revision } => self.note_media(key, media, revision),
-            PeerMessage::Bye => self.remove_peer(key, Departure::HungUp, now),
             PeerMessage::Timings(timings) => {
                 if let Some(peer) = self.peers.get_mut(&key) {
                     peer.note_timings(timings);

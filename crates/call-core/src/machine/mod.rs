@@ -1,13 +1,19 @@
 //! [`CallMachine`]: owns all state of a call and decides what happens next.
 //!
 //! * `signaling.rs` – the connection to the server, and who is in the room
+//! * `handshake.rs` – sessions with those in the room
 //! * `greeting.rs` – who lives in which slot
+//! * `admission.rs` – who may come in
+//! * `new_link.rs` – the room moves to another secret
 //! * `connections.rs` – peer connections: set up, watch, replace
 //! * `messages.rs` – what participants say, out and in
 
+mod admission;
 mod connections;
 mod greeting;
+mod handshake;
 mod messages;
+mod new_link;
 mod signaling;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -15,18 +21,24 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::action::{Action, EndReason};
 use crate::deadlines::{Deadline, Deadlines};
 use crate::input::{Input, LocalIntent, PeerKey, Switch};
-use crate::peer::Peer;
-use crate::peer_message::{ParticipantId, PeerMessage, clean_name};
+use crate::peer::{Binding, Decision, Peer, Word};
+use crate::peer_message::{MAX_DOORBELL_BYTES, ParticipantId, PeerMessage, clean_name};
 use crate::random::Random;
 use crate::snapshot::{CallPhase, CallSnapshot, LocalMedia, SendTimings};
-use crate::standing::{Door, KnownContact, PublicKey, RoomRole, RoomState};
+use crate::standing::{Alarm, Door, KnownContact, PublicKey};
 use crate::time::Time;
 use crate::timeline::{Departure, Dropped, MILESTONES_KEPT, Milestone, MilestoneKind};
-use signaling::{Room, Signaling};
+use admission::Rules;
+use messages::Ways;
+use new_link::Moves;
+use signaling::{Member, Room, Signaling, Trouble};
 use trust::{Entropy, IdentityKey, RoomKeys};
 
 /// Ids of participants that hung up, kept so that what they sent before and comes after is not taken for a newcomer's.
 const DEPARTED_KEPT: usize = 64;
+
+/// Messages of handshakes that prove nothing, until whoever sends them is taken for a stranger.
+const PROOFS_MISSED: u32 = 3;
 
 /// What a call is started with.
 #[derive(Clone, Debug)]
@@ -84,11 +96,31 @@ enum Stage {
     Ended(EndReason),
 }
 
+/// Who we are, whom we know, and what the room's secret gives.
+#[derive(Debug)]
+struct Own {
+    identity: IdentityKey,
+    entropy: Entropy,
+    keys: RoomKeys,
+    contacts: Vec<KnownContact>,
+    expected: Option<PublicKey>,
+    doorbell: Option<String>,
+}
+
 /// All state of one call.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct CallMachine {
     participant: ParticipantId,
     name: String,
+    own: Own,
+    rules: Rules,
+    /// Whether anybody in this call has let us in.
+    was_let_in: bool,
+    moves: Moves,
+    /// The present moment, while an input or a deadline is being handled.
+    now: Time,
+    /// What was wrong when the call ended.
+    last_alarm: Option<Alarm>,
     on_empty: WhenEmpty,
     stage: Stage,
     local: LocalMedia,
@@ -104,7 +136,6 @@ pub struct CallMachine {
     /// Added to an attempt to give its number on the wire, so that another call's numbers are not ours.
     number_base: u32,
     connected_since: Option<Time>,
-    keys: RoomKeys,
     random: Random,
     actions: VecDeque<Action>,
     deadlines: Deadlines,
@@ -118,9 +149,25 @@ impl CallMachine {
         let mut random = Random::from_bytes(config.participant.0);
         // Leaves two thousand million numbers to count up.
         let number_base = (random.next() as u32) >> 1;
+        let trust = config.trust;
+        let rules = Rules::new(&trust.identity.public(), trust.host_tag, trust.door, trust.expires_at);
+        let own = Own {
+            identity: trust.identity,
+            entropy: trust.entropy,
+            keys: RoomKeys::from_secret(&trust.secret),
+            contacts: trust.contacts,
+            expected: trust.expected,
+            doorbell: trust.doorbell.filter(|address| address.len() <= MAX_DOORBELL_BYTES),
+        };
         Self {
             participant: config.participant,
             name: clean_name(&config.name),
+            own,
+            rules,
+            was_let_in: false,
+            moves: Moves::default(),
+            now: Time::default(),
+            last_alarm: None,
             on_empty: config.on_empty,
             stage: Stage::Idle,
             local: config.local,
@@ -133,7 +180,6 @@ impl CallMachine {
             last_attempt: 0,
             number_base,
             connected_since: None,
-            keys: RoomKeys::from_secret(&config.trust.secret),
             random,
             actions: VecDeque::new(),
             deadlines: Deadlines::default(),
@@ -144,6 +190,7 @@ impl CallMachine {
 
     /// Takes in one thing that happened. Nothing is too late, too early or too strange to be handed in.
     pub fn handle(&mut self, input: Input, now: Time) {
+        self.now = now;
         match &self.stage {
             Stage::Ended(_) => return,
             Stage::Idle => self.handle_idle(input, now),
@@ -164,6 +211,7 @@ impl CallMachine {
 
     /// Does what is due. Harmless when nothing is.
     pub fn handle_deadlines(&mut self, now: Time) {
+        self.now = now;
         while let Some(deadline) = self.deadlines.take_due(now) {
             self.on_deadline(deadline, now);
             self.review_peers(now);
@@ -176,14 +224,29 @@ impl CallMachine {
             phase: self.phase(),
             signaling: self.signaling.state(),
             local: self.local,
-            participants: self.peers.iter().map(|(&key, peer)| peer.snapshot(key)).collect(),
+            participants: self
+                .peers
+                .iter()
+                .map(|(&key, peer)| peer.snapshot(key, self.rules.role()))
+                .collect(),
             connected_since: self.connected_since,
-            room: RoomState {
-                role: RoomRole::Guest,
-                door: Door::Open,
-                expires_at: None,
-            },
-            alarm: None,
+            room: self.rules.state(),
+            alarm: self.alarm(),
+        }
+    }
+
+    fn alarm(&self) -> Option<Alarm> {
+        let is_stranger = |member: &Member| member.unproven >= PROOFS_MISSED && !member.channel.is_sealed();
+        if self.is_over() {
+            self.last_alarm
+        } else if self.peers.values().any(|peer| peer.binding == Binding::Mismatch) {
+            Some(Alarm::FingerprintMismatch)
+        } else if self.room.members().any(|member| member.trouble == Trouble::Disturbed) {
+            Some(Alarm::SignalingDisturbed)
+        } else if self.room.members().any(is_stranger) && !self.is_anybody_greeted() {
+            Some(Alarm::StrangerInRoom)
+        } else {
+            None
         }
     }
 
@@ -205,14 +268,20 @@ impl CallMachine {
             Stage::Running => {}
         }
         let is_back_wanted = |peer: &Peer| peer.lost_at.is_some();
+        let is_to_let_us_in = |peer: &Peer| {
+            peer.decision == Decision::Open && matches!(peer.word, Word::Wait | Word::Locked | Word::Expired)
+        };
+        let is_on_the_way = |peer: &Peer| peer.participant.is_none() || peer.is_let_in();
         if self.peers.values().any(|peer| peer.link.is_connected()) {
             CallPhase::Active
         } else if self.peers.values().any(is_back_wanted) {
             CallPhase::Reconnecting
-        } else if self.peers.is_empty() {
-            CallPhase::Waiting
-        } else {
+        } else if self.peers.values().any(is_on_the_way) {
             CallPhase::Connecting
+        } else if self.peers.values().any(is_to_let_us_in) {
+            CallPhase::Knocking
+        } else {
+            CallPhase::Waiting
         }
     }
 
@@ -221,6 +290,7 @@ impl CallMachine {
             Input::Local(LocalIntent::Join) => {
                 self.stage = Stage::Running;
                 self.act(Action::ApplyLocalMedia(self.local));
+                self.watch_expiry();
                 self.open_signaling(now);
             }
             Input::Local(LocalIntent::Leave) => self.finish(EndReason::HungUp, now),
@@ -228,11 +298,12 @@ impl CallMachine {
             Input::Local(LocalIntent::Camera(switch)) => self.local.camera = switch,
             Input::Local(LocalIntent::Screen(switch)) => self.local.screen = switch,
             Input::Local(LocalIntent::RestartIce | LocalIntent::SendTimings { .. }) | Input::NetworkChanged => {}
+            Input::Local(LocalIntent::SetDoor(door)) => self.set_door(door, now),
+            Input::Local(LocalIntent::SetExpiry(at)) => self.set_expiry(at, now),
+            // There is nobody yet, and the link is the caller's.
             Input::Local(
                 LocalIntent::Admit { .. }
                 | LocalIntent::Refuse { .. }
-                | LocalIntent::SetDoor(_)
-                | LocalIntent::SetExpiry(_)
                 | LocalIntent::NewLink { .. }
                 | LocalIntent::SymbolsMatch { .. },
             ) => {}
@@ -255,12 +326,12 @@ impl CallMachine {
     fn handle_intent(&mut self, intent: LocalIntent, now: Time) {
         match intent {
             LocalIntent::Join => {}
-            LocalIntent::Admit { .. }
-            | LocalIntent::Refuse { .. }
-            | LocalIntent::SetDoor(_)
-            | LocalIntent::SetExpiry(_)
-            | LocalIntent::NewLink { .. }
-            | LocalIntent::SymbolsMatch { .. } => {}
+            LocalIntent::Admit { peer } => self.admit(peer, now),
+            LocalIntent::Refuse { peer } => self.refuse(peer, now),
+            LocalIntent::SetDoor(door) => self.set_door(door, now),
+            LocalIntent::SetExpiry(at) => self.set_expiry(at, now),
+            LocalIntent::NewLink { secret } => self.new_link(secret, now),
+            LocalIntent::SymbolsMatch { peer } => self.on_symbols_match(peer),
             LocalIntent::Leave => self.finish(EndReason::HungUp, now),
             LocalIntent::Microphone(switch) => self.change_media(|media| &mut media.microphone, switch),
             LocalIntent::Camera(switch) => self.change_media(|media| &mut media.camera, switch),
@@ -298,6 +369,9 @@ impl CallMachine {
             Deadline::SignalingStep => self.on_signaling_too_slow(now),
             Deadline::JoinLimit => self.on_join_limit(now),
             Deadline::Greeting(slot) => self.on_greeting_unanswered(slot, now),
+            Deadline::Check(slot) => self.on_check_due(slot),
+            Deadline::Quiet(slot) => self.renew_session(slot, now),
+            Deadline::Expiry => self.on_expiry(now),
             Deadline::SetUp(key) => self.on_set_up_too_slow(key, now),
             Deadline::OfferTurn(key) => self.on_offer_turn(key),
             Deadline::Absence(key) => self.remove_peer(key, Departure::Lost, now),
@@ -314,7 +388,7 @@ impl CallMachine {
     }
 
     fn is_anybody_greeted(&self) -> bool {
-        self.peers.values().any(|peer| peer.participant.is_some())
+        self.peers.values().any(Peer::is_somebody)
     }
 
     /// Takes a participant out of the call, and ends it when that was the last one and nobody else is wanted.
@@ -336,7 +410,7 @@ impl CallMachine {
             }
         }
         self.note(now, Some(key), MilestoneKind::Left(why));
-        let was_somebody = peer.participant.is_some() && why != Departure::KnownAlready;
+        let was_somebody = peer.is_somebody() && why != Departure::KnownAlready;
         if was_somebody && !self.is_anybody_greeted() && self.on_empty == WhenEmpty::End {
             self.finish(EndReason::EveryoneLeft, now);
         }
@@ -344,8 +418,9 @@ impl CallMachine {
 
     /// Ends the call, whatever state it is in. Nothing follows.
     fn finish(&mut self, reason: EndReason, now: Time) {
+        self.last_alarm = self.alarm();
         for key in self.peer_keys() {
-            self.send_on_control(key, &PeerMessage::Bye);
+            self.send(key, &PeerMessage::Bye, Ways::Best);
         }
         self.close_signaling();
         for key in self.peer_keys() {

@@ -13,14 +13,15 @@ use crate::action::{Action, EndReason};
 use crate::deadlines::{Deadline, JOIN_LIMIT, RETRY_FIRST, RETRY_LONGEST, SIGNALING_STEP};
 use crate::input::{PeerKey, SignalingInput, SignalingLoss};
 use crate::machine::CallMachine;
-use crate::machine::messages::Origin;
 use crate::peer::PeerLink;
+use crate::sealing::Channel;
 use crate::snapshot::SignalingState;
 use crate::time::Time;
 use crate::timeline::{Departure, MilestoneKind};
+use trust::PublicKey;
 
 /// The connection to the server.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Signaling {
     phase: Phase,
     /// Takes our slot back after a drop.
@@ -78,16 +79,46 @@ impl Signaling {
 }
 
 /// Who the server says is in the room, without us.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Room(BTreeMap<Slot, Member>);
 
 /// Somebody's place at the server.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Member {
     pub presence: Presence,
     pub occupant: Option<PeerKey>,
     /// How often we have greeted without an answer.
     pub greetings: u32,
+    /// Messages of handshakes that proved nothing, since one succeeded.
+    pub unproven: u32,
+    pub trouble: Trouble,
+    pub watch: Watch,
+    pub channel: Channel,
+}
+
+impl Member {
+    /// From the beginning: they have to greet, or to answer.
+    pub(super) fn expect_anew(&mut self) {
+        self.greetings = 0;
+        self.presence = match self.presence {
+            Presence::Unanswered | Presence::Present | Presence::Mute => Presence::Unanswered,
+            Presence::Away => Presence::Away,
+        };
+    }
+}
+
+/// Whether sessions with a member keep breaking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    None,
+    Disturbed,
+}
+
+/// Whether a session is watched for silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watch {
+    Off,
+    On,
 }
 
 /// Whether messages to a member arrive.
@@ -109,10 +140,14 @@ impl Room {
             presence: Presence::Unanswered,
             occupant: None,
             greetings: 0,
+            unproven: 0,
+            trouble: Trouble::None,
+            watch: Watch::Off,
+            channel: Channel::default(),
         });
     }
 
-    fn slots(&self) -> Vec<Slot> {
+    pub(super) fn slots(&self) -> Vec<Slot> {
         self.0.keys().copied().collect()
     }
 
@@ -122,6 +157,19 @@ impl Room {
 
     pub(super) fn occupant(&self, slot: Slot) -> Option<PeerKey> {
         self.0.get(&slot).and_then(|member| member.occupant)
+    }
+
+    pub(super) fn is_sealed(&self, slot: Slot) -> bool {
+        self.0.get(&slot).is_some_and(|member| member.channel.is_sealed())
+    }
+
+    /// Who the member proved to be.
+    pub(super) fn remote(&self, slot: Slot) -> Option<PublicKey> {
+        self.0.get(&slot).and_then(|member| member.channel.remote())
+    }
+
+    pub(super) fn members(&self) -> impl Iterator<Item = &Member> {
+        self.0.values()
     }
 
     /// Whether it is worth sending something to this slot.
@@ -155,7 +203,23 @@ impl CallMachine {
 
     /// Our addresses changed: a connection from an old one is dead, but would take half a minute to say so.
     pub(super) fn reopen_signaling(&mut self, now: Time) {
-        self.stop_greeting();
+        self.close_sessions();
+        self.connect_signaling(now);
+    }
+
+    /// Goes to the room of the keys that we have now. The server is not told that we leave the old one: it would
+    /// tell those who have not heard of the new one yet that we hung up.
+    pub(super) fn leave_room(&mut self, now: Time) {
+        self.close_sessions();
+        for slot in self.room.slots() {
+            self.on_member_left(slot, LeaveReason::Lost, now);
+        }
+        self.signaling.resume = None;
+        self.signaling.failures = 0;
+        match self.signaling.phase {
+            Phase::Joined { .. } | Phase::Opening { .. } => self.act(Action::CloseSignaling),
+            Phase::Closed | Phase::Waiting { .. } => {}
+        }
         self.connect_signaling(now);
     }
 
@@ -214,7 +278,7 @@ impl CallMachine {
         self.deadlines.set(Deadline::SignalingStep, now + SIGNALING_STEP);
         self.act(Action::Signal(ClientMessage::Join {
             v: PROTOCOL_VERSION,
-            room: self.keys.room,
+            room: self.own.keys.room,
             resume: self.signaling.resume.clone(),
         }));
     }
@@ -223,7 +287,7 @@ impl CallMachine {
         if self.signaling.own_slot().is_some() {
             self.note(now, None, MilestoneKind::ServerLost);
         }
-        self.stop_greeting();
+        self.close_sessions();
         self.signaling.last_problem = Some(why);
         let doubled = RETRY_FIRST.saturating_mul(1 << self.signaling.failures.min(10));
         // Up to a quarter off, so that all of a room do not come back at once.
@@ -251,7 +315,7 @@ impl CallMachine {
             ServerMessage::PeerBack { slot } if is_joined => self.on_member_back(slot, now),
             ServerMessage::PeerLeft { slot, reason } if is_joined => self.on_member_left(slot, reason, now),
             ServerMessage::Relay { from, blob } if is_joined => match self.room.0.contains_key(&from) {
-                true => self.on_envelope(Origin::Server(from), &blob.0, now),
+                true => self.on_relayed(from, &blob.0, now),
                 false => self.dropped.unknown_sender += 1,
             },
             ServerMessage::Joined { .. }
@@ -281,13 +345,14 @@ impl CallMachine {
             }
         }
         for member in members.into_iter().filter(|member| *member != slot) {
-            self.admit(member);
+            self.seat(member);
         }
         for member in self.room.slots() {
             if let Some(known) = self.room.member_mut(member) {
                 known.presence = Presence::Unanswered;
                 known.greetings = 0;
             }
+            self.close_session(member);
             self.prepare_for(member, now);
             self.greet_first(member, now);
         }
@@ -298,7 +363,8 @@ impl CallMachine {
             self.dropped.stale += 1;
             return;
         }
-        self.admit(slot);
+        self.seat(slot);
+        self.close_session(slot);
         // It is for the newcomer to greet.
         self.expect_greeting(slot, now);
     }
@@ -325,15 +391,17 @@ impl CallMachine {
         };
         member.presence = Presence::Unanswered;
         member.greetings = 0;
+        // A new connection of theirs: nothing of what was agreed on over the old one is known there.
+        self.close_session(slot);
         // It is for the one who is back to greet.
         self.expect_greeting(slot, now);
     }
 
     fn on_member_left(&mut self, slot: Slot, reason: LeaveReason, now: Time) {
+        self.close_session(slot);
         let Some(member) = self.room.0.remove(&slot) else {
             return;
         };
-        self.deadlines.clear(Deadline::Greeting(slot));
         let Some(key) = member.occupant else { return };
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.slot = None;
@@ -351,7 +419,7 @@ impl CallMachine {
         }
     }
 
-    fn admit(&mut self, slot: Slot) {
+    fn seat(&mut self, slot: Slot) {
         if self.room.0.len() < MAX_ROOM_MEMBERS || self.room.0.contains_key(&slot) {
             self.room.enter(slot);
         } else {

@@ -12,13 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use call_core::{
-    Action, Attempt, CallConfig, CallMachine, CallPhase, EndReason, IceCandidate, Input, LinkState, LocalIntent,
+    Action, Attempt, CallConfig, CallMachine, CallPhase, Door, EndReason, IceCandidate, Input, LinkState, LocalIntent,
     LocalMedia, Milestone, NegotiationFault, ParticipantId, PeerInput, PeerKey, SignalingInput, SignalingLoss, Time,
-    TransportState, WhenEmpty,
+    TransportState, TrustConfig, WhenEmpty,
 };
 use connection::{Connection, ConnectionId, PathState, SignalingState, StepResult};
 use server::{Server, Socket, Verdict};
-use signaling_protocol::{ClientMessage, RoomId, ServerMessage};
+use signaling_protocol::{ClientMessage, ServerMessage};
+use trust::{Entropy, IdentityKey};
 
 /// How often the paths of peer connections are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -80,6 +81,8 @@ pub struct End {
     pub actions: Vec<Action>,
     pub milestones: Vec<Milestone>,
     pub applied: Option<LocalMedia>,
+    /// Of new links, oldest first.
+    pub secrets: Vec<[u8; 16]>,
 }
 
 pub struct World {
@@ -102,7 +105,15 @@ pub struct World {
     ways: BTreeMap<(u64, bool), Time>,
 }
 
-pub const ROOM: RoomId = RoomId([7; 16]);
+/// The invite's.
+pub const SECRET: [u8; 16] = [7; 16];
+
+/// Everybody has a key of their own.
+pub fn identity_of(end: usize) -> IdentityKey {
+    let mut private = [0x55; 32];
+    private[..8].copy_from_slice(&(end as u64 + 1).to_be_bytes());
+    IdentityKey::from_bytes(private)
+}
 
 impl World {
     pub fn new(seed: u64) -> Self {
@@ -124,18 +135,37 @@ impl World {
         }
     }
 
-    /// Starts a process that joins the room.
+    /// Starts a process that joins the room. The first is its host.
     pub fn join(&mut self, on_empty: WhenEmpty) -> usize {
+        self.join_with(on_empty, |_| {})
+    }
+
+    /// Starts a process that joins the room with other ideas than the usual ones.
+    pub fn join_with(&mut self, on_empty: WhenEmpty, change: impl FnOnce(&mut CallConfig)) -> usize {
         let end = self.ends.len();
         let mut participant = [0; 16];
         participant[..8].copy_from_slice(&self.dice.next().to_be_bytes());
         participant[15] = end as u8;
-        let config = CallConfig {
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&self.dice.next().to_be_bytes());
+        let mut config = CallConfig {
             name: format!("end {end}"),
             participant: ParticipantId(participant),
             on_empty,
             local: LocalMedia::default(),
+            trust: TrustConfig {
+                identity: identity_of(end),
+                entropy: Entropy::from_seed(seed),
+                secret: SECRET,
+                host_tag: identity_of(0).public().host_tag(),
+                contacts: Vec::new(),
+                expected: None,
+                door: Door::Open,
+                expires_at: None,
+                doorbell: None,
+            },
         };
+        change(&mut config);
         self.ends.push(End {
             machine: CallMachine::new(config),
             finished: None,
@@ -145,8 +175,9 @@ impl World {
             actions: Vec::new(),
             milestones: Vec::new(),
             applied: None,
+            secrets: Vec::new(),
         });
-        self.feed(end, Input::Local(LocalIntent::Join { room: ROOM }));
+        self.feed(end, Input::Local(LocalIntent::Join));
         end
     }
 
@@ -426,6 +457,7 @@ impl World {
                 assert!(self.connections[id].control_open, "sends before the channel is open");
                 self.after(Duration::from_millis(10), Event::Control(id, payload));
             }
+            Action::InviteChanged { secret } => self.ends[end].secrets.push(secret),
             Action::ApplyLocalMedia(media) => self.ends[end].applied = Some(media),
             Action::Finished(reason) => {
                 let is_open = |known: &Connection| known.is_open && known.end == end;

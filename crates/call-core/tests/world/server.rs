@@ -57,7 +57,9 @@ impl Server {
                 self.tell_others(slot, ServerMessage::PeerLeft { slot, reason });
                 return Verdict::Close;
             }
-            (ClientMessage::Join { .. }, Some(_)) | (ClientMessage::Relay { .. } | ClientMessage::Leave, None) => {
+            (ClientMessage::Join { .. }, Some(_))
+            | (ClientMessage::Relay { .. } | ClientMessage::Leave, None)
+            | (ClientMessage::Listen { .. } | ClientMessage::Post { .. }, _) => {
                 return Verdict::Close;
             }
         }
