@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use call_engine::{CameraSpec, EngineHandle, MicrophoneSpec, SpeakerSpec};
+use call_engine::{CameraSpec, EngineHandle, EngineSnapshot, MicrophoneSpec, SpeakerSpec};
 use egui::{ThemePreference, Ui, ViewportBuilder, ViewportCommand};
 
 use crate::command_handling::{self, Desk, Effect};
@@ -131,6 +132,10 @@ impl App {
         let mut view = ViewState::new(options.name, devices);
         view.language = options.settings.settings.language;
         view.theme = options.settings.settings.theme;
+        view.door = options.settings.settings.door;
+        view.invite_lifetime = options.settings.settings.invite_lifetime;
+        view.server = options.settings.settings.server.clone().unwrap_or_default();
+        view.server_in_use.clone_from(&options.settings.settings.server);
         let mut app = Self {
             i18n: words(view.language),
             engine,
@@ -157,7 +162,27 @@ impl App {
             i18n: &self.i18n,
             now_s: ctx.time(),
         };
-        for effect in command_handling::handle(command, &mut desk) {
+        let effects = command_handling::handle(command, &mut desk);
+        self.carry_out(effects, ctx);
+        // What a command changed is to be seen at once.
+        ctx.request_repaint();
+    }
+
+    fn announce_key_storage(&mut self, snapshot: &EngineSnapshot, ctx: &egui::Context) {
+        let mut desk = Desk {
+            engine: self.engine.as_ref(),
+            snapshot,
+            view: &mut self.view,
+            settings: &mut self.settings.settings,
+            i18n: &self.i18n,
+            now_s: ctx.time(),
+        };
+        let effects = command_handling::announce_key_storage(&mut desk);
+        self.carry_out(effects, ctx);
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>, ctx: &egui::Context) {
+        for effect in effects {
             match effect {
                 Effect::CopyText(text) => ctx.copy_text(text),
                 Effect::SaveSettings => self.save_settings(),
@@ -166,8 +191,6 @@ impl App {
                 Effect::Quit => ctx.send_viewport_cmd(ViewportCommand::Close),
             }
         }
-        // What a command changed is to be seen at once.
-        ctx.request_repaint();
     }
 
     fn save_settings(&self) {
@@ -180,9 +203,14 @@ impl App {
 impl eframe::App for App {
     fn ui(&mut self, ui: &mut Ui, frame: &mut eframe::Frame) {
         while let Some(event) = self.engine.next_event() {
-            command_handling::take_event(&event, &mut self.view, &self.i18n);
+            let next = command_handling::take_event(&event, &mut self.view, &self.i18n);
+            if let Some(Err(error)) = next.map(|command| self.engine.send(command)) {
+                tracing::warn!(%error, "a command was refused");
+            }
         }
         let snapshot = self.engine.snapshot();
+        self.view.now_unix_s = unix_s();
+        self.announce_key_storage(&snapshot, ui.ctx());
         let gone = self.inbox.follow(&snapshot, self.engine.as_ref());
         let fresh = self.inbox.take();
         let pictures: &dyn Pictures = match &mut self.textures {
@@ -212,6 +240,13 @@ impl eframe::App for App {
             textures.delete(gl);
         }
     }
+}
+
+/// The wall clock. A clock set before 1970 reads as 1970: it only chooses words such as "yesterday".
+fn unix_s() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 fn words(language: Option<Language>) -> I18n {

@@ -17,7 +17,7 @@ use call_engine::{
 };
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
-use crate::settings::Settings;
+use crate::settings::{Settings, profile_folder};
 
 /// Longest name that is shown to others, in characters.
 const MAX_NAME_CHARS: usize = 64;
@@ -298,6 +298,13 @@ pub fn window_defaults(settings: &Settings) -> EngineConfig {
         camera: settings.camera_spec(),
         microphone: settings.microphone_spec(),
         speaker: settings.speaker_spec(),
+        server: settings.server.clone().filter(|address| parse_server(address).is_ok()),
+        relay_only: settings.hide_address == Switch::On,
+        profile: profile_folder(),
+        door: settings.door.into(),
+        invite_lifetime: settings.invite_lifetime.duration(),
+        do_not_disturb: settings.do_not_disturb,
+        visible_nearby: settings.visible_nearby,
         ..headless_defaults()
     }
 }
@@ -348,7 +355,11 @@ impl CallOptions {
     }
 }
 
-fn parse_server(text: &str) -> Result<String, String> {
+/// Whether this is the address of a server, and if not, what to write instead.
+///
+/// # Errors
+/// With that sentence.
+pub fn parse_server(text: &str) -> Result<String, String> {
     let rest = ["ws://", "wss://", "http://", "https://"]
         .iter()
         .find_map(|scheme| text.strip_prefix(scheme));

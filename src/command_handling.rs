@@ -3,14 +3,17 @@
 //! Runs on the main thread. No state of a call is kept here: what is sent to the engine comes back as a
 //! snapshot, and only that is drawn.
 
-use call_engine::{Command, EngineSnapshot, Event, Invite, Switch};
+mod people;
+mod preferences;
+
+use call_engine::{Command, EngineSnapshot, Event, Invite, KeyStorage, Switch};
 
 use crate::engine_door::EngineDoor;
 use crate::i18n::{I18n, Language};
 use crate::settings::{Settings, ThemeChoice};
 use crate::ui::error_text;
 use crate::ui::ui_command::UiCommand;
-use crate::view_state::{CallPurpose, Entering, NAME_MAX_CHARS, Place, ViewState};
+use crate::view_state::{CallPurpose, Entering, NAME_MAX_CHARS, Notice, Place, ViewState};
 
 /// What the window has to do itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,28 +100,72 @@ pub fn handle(command: UiCommand, desk: &mut Desk<'_>) -> Vec<Effect> {
             desk.view.theme = theme;
             return vec![Effect::Theme(theme), Effect::SaveSettings];
         }
+        UiCommand::OpenSettings => desk.view.place = Place::Settings,
+        UiCommand::Ring { whom, video } => people::ring(desk, whom, video),
+        UiCommand::CancelRing => send(desk, Command::CancelRing),
+        UiCommand::AcceptRing(video) => people::accept(desk, video),
+        UiCommand::DeclineRing => send(desk, Command::DeclineRing),
+        UiCommand::KeepContactName => people::keep_contact_name(desk),
+        UiCommand::RemoveContact(contact) => {
+            desk.view.contact_edit = None;
+            send(desk, Command::RemoveContact(contact));
+        }
+        UiCommand::ClearMissedCalls => send(desk, Command::ClearMissedCalls),
+        UiCommand::DoNotDisturb(switch) => return preferences::do_not_disturb(desk, switch),
+        UiCommand::VisibleNearby(switch) => return preferences::visible_nearby(desk, switch),
+        UiCommand::HideAddress(switch) => return preferences::hide_address(desk, switch),
+        UiCommand::ChooseDoor(door) => return preferences::choose_door(desk, door),
+        UiCommand::ChooseInviteLifetime(lifetime) => return preferences::choose_invite_lifetime(desk, lifetime),
+        UiCommand::KeepServer => return preferences::keep_server(desk),
+        UiCommand::NewLink => send(desk, Command::NewLink),
+        UiCommand::OfferSpokenCode => send(desk, Command::OfferSpokenCode),
+        UiCommand::WithdrawSpokenCode => send(desk, Command::WithdrawSpokenCode),
+        UiCommand::CopyFingerprint => return preferences::copy_fingerprint(desk),
+        UiCommand::OpenIdentityForm(task) => preferences::open_identity_form(desk, task),
+        UiCommand::CloseIdentityForm => desk.view.identity_form = None,
+        UiCommand::SubmitIdentityForm => preferences::submit_identity_form(desk),
         UiCommand::Quit => return vec![Effect::Quit],
     }
     Vec::new()
 }
 
-/// Takes note of news from the engine.
-pub fn take_event(event: &Event, view: &mut ViewState, i18n: &I18n) {
-    if let Some(words) = error_text::event(event, i18n) {
-        view.notice = Some(words);
+/// Takes note of news from the engine, and returns what to ask of it in turn.
+pub fn take_event(event: &Event, view: &mut ViewState, i18n: &I18n) -> Option<Command> {
+    if let Some(notice) = error_text::event(event, i18n) {
+        view.notice = Some(notice);
     }
     match event {
         // The call that was asked for does not come.
-        Event::BadLink(_) | Event::ServerFailed(_) => view.entering = Entering::Idle,
+        Event::BadLink(_) | Event::ServerFailed(_) | Event::SpokenCodeFailed(_) => view.entering = Entering::Idle,
+        // What was typed is not needed any more, the passphrase least of all.
+        Event::IdentityExported(_) | Event::IdentityImported => view.identity_form = None,
+        // The devices were opened for a call that does not come.
+        Event::RingEnded { .. } if matches!(view.place, Place::Home | Place::Settings) => {
+            return Some(Command::CloseDevices);
+        }
         Event::LinkReady(_)
         | Event::WriteFailed(_)
         | Event::RingEnded { .. }
-        | Event::SpokenCodeFailed(_)
         | Event::Storage(_)
-        | Event::IdentityExported(_)
-        | Event::IdentityImported
         | Event::IdentityFailed(_) => {}
     }
+    None
+}
+
+/// Says once that there is no keyring on this computer, and what that means.
+pub fn announce_key_storage(desk: &mut Desk<'_>) -> Vec<Effect> {
+    let KeyStorage::File(path) = &desk.snapshot.people.key_storage else {
+        return Vec::new();
+    };
+    if desk.settings.key_file_announced || desk.view.notice.is_some() {
+        return Vec::new();
+    }
+    let path = path.display().to_string();
+    desk.settings.key_file_announced = true;
+    desk.view.notice = Some(Notice::trouble(
+        desk.i18n.text_with("identity-in-file", &[("path", &path)]),
+    ));
+    vec![Effect::SaveSettings]
 }
 
 /// Goes to the lobby of a call and opens the devices for the preview.
@@ -134,8 +181,19 @@ fn join(desk: &mut Desk<'_>) {
     let link = desk.view.link.trim().to_owned();
     match link.parse::<Invite>() {
         Ok(_) => go_to_lobby(desk, CallPurpose::Join { link }),
-        Err(error) => desk.view.notice = Some(desk.i18n.text(error_text::invite(&error))),
+        Err(_) if looks_spoken(&link) => go_to_lobby(desk, CallPurpose::Join { link }),
+        Err(error) => desk.view.notice = Some(Notice::trouble(desk.i18n.text(error_text::invite(&error)))),
     }
+}
+
+/// Whether a text is three words, which may have been typed with commas or hyphens between them. Which words there
+/// are is the engine's to know.
+fn looks_spoken(text: &str) -> bool {
+    let mut words = text
+        .split(|letter: char| letter.is_whitespace() || ",.-–".contains(letter))
+        .filter(|word| !word.is_empty());
+    let is_word = |word: Option<&str>| word.is_some_and(|word| word.chars().all(char::is_alphabetic));
+    is_word(words.next()) && is_word(words.next()) && is_word(words.next()) && words.next().is_none()
 }
 
 fn enter(desk: &mut Desk<'_>) {
@@ -155,6 +213,20 @@ fn begin(desk: &mut Desk<'_>, purpose: CallPurpose) {
     desk.view.last_elapsed = None;
     desk.view.copied_at_s = None;
     desk.view.last_purpose = Some(purpose.clone());
+    tell_how_we_come(desk);
+    send(
+        desk,
+        match purpose {
+            CallPurpose::Host => Command::HostCall,
+            CallPurpose::Join { link } => Command::JoinCall { link },
+            CallPurpose::Ring { whom, video } => people::ring_command(whom, video),
+            CallPurpose::Test => Command::StartTestCall,
+        },
+    );
+}
+
+/// Our name, and what we send.
+fn tell_how_we_come(desk: &mut Desk<'_>) {
     let name = clean_name(&desk.view.name);
     if !name.is_empty() {
         send(desk, Command::Rename(name));
@@ -162,23 +234,20 @@ fn begin(desk: &mut Desk<'_>, purpose: CallPurpose) {
     let (microphone, camera) = (desk.view.wanted_microphone, desk.view.wanted_camera);
     send(desk, Command::Microphone(microphone));
     send(desk, Command::Camera(camera));
-    send(
-        desk,
-        match purpose {
-            CallPurpose::Host => Command::HostCall,
-            CallPurpose::Join { link } => Command::JoinCall { link },
-            CallPurpose::Test => Command::StartTestCall,
-        },
-    );
 }
 
 fn call_again(desk: &mut Desk<'_>) {
     let purpose = desk.view.last_purpose.clone().unwrap_or(CallPurpose::Host);
     send(desk, Command::CloseCall);
+    if let CallPurpose::Ring { whom, video } = purpose {
+        desk.view.place = Place::Home;
+        people::ring(desk, whom, video);
+        return;
+    }
     // Where one is should the call not come.
     desk.view.place = match &purpose {
         CallPurpose::Host | CallPurpose::Join { .. } => Place::Lobby(purpose.clone()),
-        CallPurpose::Test => Place::Home,
+        CallPurpose::Ring { .. } | CallPurpose::Test => Place::Home,
     };
     begin(desk, purpose);
 }
@@ -222,6 +291,6 @@ fn clean_name(name: &str) -> String {
 fn send(desk: &mut Desk<'_>, command: Command) {
     if let Err(error) = desk.engine.send(command) {
         tracing::warn!(%error, "a command was refused");
-        desk.view.notice = Some(desk.i18n.text("notice-engine-busy"));
+        desk.view.notice = Some(Notice::trouble(desk.i18n.text("notice-engine-busy")));
     }
 }

@@ -97,14 +97,18 @@ impl I18n {
         self.format(key, None)
     }
 
+    /// The sentence of a key that says how many; `count` is a name and a number, which chooses the plural form.
+    #[must_use]
+    pub fn text_counted(&self, key: &str, count: (&'static str, u64), values: &[(&'static str, &str)]) -> String {
+        let mut arguments = strings(values);
+        arguments.set(count.0, FluentValue::from(count.1));
+        self.format(key, Some(&arguments))
+    }
+
     /// The sentence of a key, with what goes into it.
     #[must_use]
     pub fn text_with(&self, key: &str, values: &[(&'static str, &str)]) -> String {
-        let mut arguments = FluentArgs::new();
-        for (name, value) in values {
-            arguments.set(*name, FluentValue::String(Cow::Borrowed(*value)));
-        }
-        self.format(key, Some(&arguments))
+        self.format(key, Some(&strings(values)))
     }
 
     /// An unknown key shows itself: a test makes sure that there is none.
@@ -119,6 +123,14 @@ impl I18n {
             })
             .unwrap_or_else(|| key.to_owned())
     }
+}
+
+fn strings<'a>(values: &[(&'static str, &'a str)]) -> FluentArgs<'a> {
+    let mut arguments = FluentArgs::new();
+    for (name, value) in values {
+        arguments.set(*name, FluentValue::String(Cow::Borrowed(*value)));
+    }
+    arguments
 }
 
 fn bundle(language: Language) -> FluentBundle<FluentResource> {

@@ -8,6 +8,7 @@ pub mod device_list;
 pub mod engine_door;
 pub mod headless;
 pub mod i18n;
+pub mod identity_form;
 pub mod picture_inbox;
 pub mod repaint;
 pub mod script;

@@ -5,9 +5,10 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{env, fs, io};
 
-use call_engine::{CameraSpec, MicrophoneSpec, SpeakerSpec};
+use call_engine::{CameraSpec, Door, MicrophoneSpec, SpeakerSpec, Switch};
 use serde::{Deserialize, Serialize};
 
 use crate::i18n::Language;
@@ -28,8 +29,56 @@ pub enum ThemeChoice {
     Dark,
 }
 
+/// Who may enter the calls we host. Locking is for one call only and is not remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DoorChoice {
+    /// Whoever has the link.
+    #[default]
+    Open,
+    /// Whoever has the link and is let in.
+    Knock,
+}
+
+impl From<DoorChoice> for Door {
+    fn from(choice: DoorChoice) -> Self {
+        match choice {
+            DoorChoice::Open => Self::Open,
+            DoorChoice::Knock => Self::Knock,
+        }
+    }
+}
+
+/// How long an invite lets new people in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InviteLifetime {
+    /// As long as the call lasts.
+    #[default]
+    Call,
+    /// An hour.
+    Hour,
+    /// A day.
+    Day,
+}
+
+impl InviteLifetime {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Call, Self::Hour, Self::Day];
+
+    /// From now on; none: as long as the call lasts.
+    #[must_use]
+    pub fn duration(self) -> Option<Duration> {
+        match self {
+            Self::Call => None,
+            Self::Hour => Some(Duration::from_hours(1)),
+            Self::Day => Some(Duration::from_hours(24)),
+        }
+    }
+}
+
 /// What is remembered. Unknown fields are ignored, missing ones have their default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
     /// What others see us called.
@@ -44,6 +93,40 @@ pub struct Settings {
     pub microphone: Option<String>,
     /// The speaker, as `device[:NAME]`.
     pub speaker: Option<String>,
+    /// The server where friends can ring us and our calls are hosted; without one, this computer hosts them.
+    pub server: Option<String>,
+    /// Nobody rings through.
+    pub do_not_disturb: Switch,
+    /// Others on the network see us.
+    pub visible_nearby: Switch,
+    /// Our address is hidden from those we call.
+    pub hide_address: Switch,
+    /// Who may enter the calls we host.
+    pub door: DoorChoice,
+    /// How long our invites let new people in.
+    pub invite_lifetime: InviteLifetime,
+    /// Whether the user was told that the identity key is kept in a file for lack of a keyring.
+    pub key_file_announced: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            language: None,
+            theme: ThemeChoice::System,
+            camera: None,
+            microphone: None,
+            speaker: None,
+            server: None,
+            do_not_disturb: Switch::Off,
+            visible_nearby: Switch::Off,
+            hide_address: Switch::Off,
+            door: DoorChoice::Open,
+            invite_lifetime: InviteLifetime::Call,
+            key_file_announced: false,
+        }
+    }
 }
 
 impl Settings {
@@ -183,19 +266,41 @@ fn write(path: &Path, settings: &Settings) -> io::Result<()> {
 
 /// Where the system wants settings to be.
 fn config_folder() -> Option<PathBuf> {
-    let folder = |variable: &str| {
-        env::var_os(variable)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    if cfg!(target_os = "windows") {
-        folder("APPDATA").map(|path| path.join("Visavis"))
-    } else if cfg!(target_os = "macos") {
-        folder("HOME").map(|path| path.join("Library/Application Support/Visavis"))
+    application_folder("XDG_CONFIG_HOME", ".config")
+}
+
+/// Where the system wants what is dearer than settings to be: our identity and the people we know.
+#[must_use]
+pub fn profile_folder() -> Option<PathBuf> {
+    application_folder("XDG_DATA_HOME", ".local/share")
+}
+
+/// The folder where exported files are put unless the user says otherwise.
+#[must_use]
+pub fn home_folder() -> Option<PathBuf> {
+    folder_of(if cfg!(target_os = "windows") {
+        "USERPROFILE"
     } else {
-        let config = folder("XDG_CONFIG_HOME").or_else(|| folder("HOME").map(|home| home.join(".config")));
-        config.map(|path| path.join("visavis"))
+        "HOME"
+    })
+}
+
+/// Our folder: on Linux in the folder of `variable`, or in this one below the home folder; elsewhere there is one
+/// for everything.
+fn application_folder(variable: &str, below_home: &str) -> Option<PathBuf> {
+    if cfg!(target_os = "windows") {
+        folder_of("APPDATA").map(|path| path.join("Visavis"))
+    } else if cfg!(target_os = "macos") {
+        folder_of("HOME").map(|path| path.join("Library/Application Support/Visavis"))
+    } else {
+        let base = folder_of(variable).or_else(|| folder_of("HOME").map(|home| home.join(below_home)));
+        base.map(|path| path.join("visavis"))
     }
+}
+
+fn folder_of(variable: &str) -> Option<PathBuf> {
+    let value = env::var_os(variable).map(PathBuf::from);
+    value.filter(|path| path.is_absolute())
 }
 
 #[cfg(test)]
@@ -211,6 +316,10 @@ mod tests {
         file.settings.name = "Аня".into();
         file.settings.language = Some(Language::Russian);
         file.settings.theme = ThemeChoice::Dark;
+        file.settings.server = Some("wss://calls.example".into());
+        file.settings.visible_nearby = Switch::On;
+        file.settings.door = DoorChoice::Knock;
+        file.settings.invite_lifetime = InviteLifetime::Day;
         file.settings
             .remember_camera(&CameraSpec::Device(Some("Cam: 2".into())));
         file.save().expect("saved");

@@ -1,8 +1,12 @@
 //! Every kind of trouble as one sentence that says what happened and what to do.
 
-use call_engine::{DeviceProblem, DeviceStatus, EndReason, Event, InviteError, NotAdmitted};
+use call_engine::{
+    DeviceProblem, DeviceStatus, EndReason, Event, InviteError, NotAdmitted, RingDirection, RingOutcome,
+    SpokenCodeProblem,
+};
 
 use crate::i18n::I18n;
+use crate::view_state::Notice;
 
 /// Which device a sentence is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,20 +64,58 @@ pub fn is_failure(reason: &EndReason) -> bool {
     }
 }
 
-/// What to say about a piece of news. `None` for news that is no trouble.
+/// What to say about a piece of news. `None` for news that shows by itself.
 #[must_use]
-pub fn event(event: &Event, i18n: &I18n) -> Option<String> {
+pub fn event(event: &Event, i18n: &I18n) -> Option<Notice> {
+    let trouble = |key, words: &str| Some(Notice::trouble(i18n.text_with(key, &[("words", &sentence(words))])));
     match event {
-        Event::LinkReady(_)
-        | Event::RingEnded { .. }
-        | Event::SpokenCodeFailed(_)
-        | Event::Storage(_)
-        | Event::IdentityExported(_)
-        | Event::IdentityImported
-        | Event::IdentityFailed(_) => None,
-        Event::BadLink(_) => Some(i18n.text("notice-bad-link")),
-        Event::ServerFailed(words) => Some(i18n.text_with("notice-server-failed", &[("words", &sentence(words))])),
-        Event::WriteFailed(words) => Some(i18n.text_with("notice-write-failed", &[("words", &sentence(words))])),
+        Event::LinkReady(_) => None,
+        Event::RingEnded {
+            direction,
+            name,
+            outcome,
+        } => {
+            let key = ring_outcome(*direction, *outcome)?;
+            Some(Notice::news(i18n.text_with(key, &[("name", name)])))
+        }
+        Event::SpokenCodeFailed(problem) => Some(Notice::trouble(i18n.text(spoken_code(*problem)))),
+        Event::Storage(words) => trouble("event-storage", words),
+        Event::IdentityExported(path) => {
+            let path = path.display().to_string();
+            Some(Notice::news(
+                i18n.text_with("event-identity-exported", &[("path", &path)]),
+            ))
+        }
+        Event::IdentityImported => Some(Notice::news(i18n.text("event-identity-imported"))),
+        Event::IdentityFailed(words) => trouble("event-identity-failed", words),
+        Event::BadLink(_) => Some(Notice::trouble(i18n.text("notice-bad-link"))),
+        Event::ServerFailed(words) => trouble("notice-server-failed", words),
+        Event::WriteFailed(words) => trouble("notice-write-failed", words),
+    }
+}
+
+/// The key of what to say about a ring that led to no call. `None` for what the user did and knows.
+fn ring_outcome(direction: RingDirection, outcome: RingOutcome) -> Option<&'static str> {
+    use RingDirection::{Incoming, Outgoing};
+    match (direction, outcome) {
+        (Outgoing, RingOutcome::Declined) => Some("event-ring-declined"),
+        (Outgoing, RingOutcome::Busy) => Some("event-ring-busy"),
+        (Outgoing, RingOutcome::TimedOut) => Some("event-ring-no-answer"),
+        (Outgoing, RingOutcome::Unreachable) => Some("event-ring-unreachable"),
+        (Incoming, RingOutcome::Cancelled | RingOutcome::TimedOut | RingOutcome::Busy | RingOutcome::Unreachable) => {
+            Some("event-ring-missed")
+        }
+        (Incoming | Outgoing, RingOutcome::AnsweredElsewhere) => Some("event-ring-elsewhere"),
+        (Incoming, RingOutcome::Declined) | (Outgoing, RingOutcome::Cancelled) => None,
+    }
+}
+
+fn spoken_code(problem: SpokenCodeProblem) -> &'static str {
+    match problem {
+        SpokenCodeProblem::NoServer => "event-code-no-server",
+        SpokenCodeProblem::NobodyThere => "event-code-nobody",
+        SpokenCodeProblem::WrongWords => "event-code-wrong",
+        SpokenCodeProblem::Unreachable => "event-code-unreachable",
     }
 }
 

@@ -4,13 +4,15 @@
 //! screen a function that a test can call with a snapshot made by hand.
 
 pub mod error_text;
+pub mod fingerprint;
+pub mod people_words;
 pub mod pictures;
 pub mod screens;
 pub mod theme;
 pub mod ui_command;
 pub mod widgets;
 
-use call_engine::{EngineSnapshot, Switch};
+use call_engine::{EngineSnapshot, RingDirection, RingStage, Switch};
 use egui::Ui;
 
 use crate::i18n::I18n;
@@ -51,7 +53,12 @@ pub fn show(
     match screen {
         Screen::Home => screens::home::show(ui, &scene, view, &mut commands),
         Screen::Lobby => screens::lobby::show(ui, &scene, view, &mut commands),
-        Screen::Call => screens::call::show(ui, &scene, view, &mut commands),
+        Screen::Settings => screens::settings::show(ui, &scene, view, &mut commands),
+        Screen::Ring => screens::ring::show(ui, &scene, view, &mut commands),
+        Screen::Call => {
+            screens::call::show(ui, &scene, view, &mut commands);
+            screens::ring::banner(ui, &scene, &mut commands);
+        }
         Screen::Ended => screens::ended::show(ui, &scene, view, &mut commands),
     }
     if let Some(notice) = &view.notice {
@@ -66,7 +73,7 @@ pub fn show(
 pub fn background(screen: Screen, visuals: &egui::Visuals) -> egui::Color32 {
     let tokens = Tokens::of(visuals);
     match screen {
-        Screen::Home | Screen::Lobby | Screen::Ended => tokens.background,
+        Screen::Home | Screen::Lobby | Screen::Settings | Screen::Ring | Screen::Ended => tokens.background,
         Screen::Call => tokens.stage.background,
     }
 }
@@ -93,6 +100,16 @@ fn keyboard(ctx: &egui::Context, screen: Screen, snapshot: &EngineSnapshot, view
             }
             on(&ui_command::HANG_UP_KEY, UiCommand::HangUp);
         }
+        Screen::Settings => {
+            if !ctx.any_popup_open() && !ctx.text_edit_focused() {
+                on(&ui_command::BACK_KEY, UiCommand::Back);
+            }
+        }
+        Screen::Ring => {
+            if let Some(command) = ring_key(snapshot, view, ctx.time()) {
+                on(&ui_command::BACK_KEY, command);
+            }
+        }
         Screen::Ended => on(&ui_command::BACK_KEY, UiCommand::GoHome),
     }
     if matches!(screen, Screen::Lobby | Screen::Call) {
@@ -101,6 +118,19 @@ fn keyboard(ctx: &egui::Context, screen: Screen, snapshot: &EngineSnapshot, view
     }
     on(&ui_command::QUIT_KEY, UiCommand::Quit);
     commands
+}
+
+/// What Escape does to a ring. Not in the first moment of somebody else's: it was meant for what was there before.
+fn ring_key(snapshot: &EngineSnapshot, view: &ViewState, now_s: f64) -> Option<UiCommand> {
+    let ring = snapshot.people.ring.as_ref()?;
+    match (ring.direction, ring.stage) {
+        (RingDirection::Outgoing, _) => Some(UiCommand::CancelRing),
+        (RingDirection::Incoming, RingStage::Accepted) => None,
+        (RingDirection::Incoming, RingStage::Reaching | RingStage::Ringing) => {
+            let shown = view.ring.as_ref()?;
+            screens::ring::takes_keys(shown, now_s).then_some(UiCommand::DeclineRing)
+        }
+    }
 }
 
 /// What we send: the call's own state, or before a call what is wanted for it.

@@ -3,12 +3,14 @@
 //! Screens return [`UiCommand`]s; `command_handling` performs them. The same list serves buttons and keyboard,
 //! so that both always do the same.
 
-use call_engine::{CameraSpec, MicrophoneSpec, SpeakerSpec, Switch};
+use call_engine::{CameraSpec, MicrophoneSpec, PublicKey, SpeakerSpec, Switch};
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use crate::i18n::{I18n, Language};
-use crate::settings::ThemeChoice;
+use crate::identity_form::IdentityTask;
+use crate::settings::{DoorChoice, InviteLifetime, ThemeChoice};
 use crate::ui::theme::Icon;
+use crate::view_state::Callee;
 
 /// One intent of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +53,53 @@ pub enum UiCommand {
     ChooseLanguage(Option<Language>),
     /// Light, dark, or like the system.
     ChooseTheme(ThemeChoice),
+    /// From home to the settings.
+    OpenSettings,
+    /// Ring somebody.
+    Ring {
+        /// Whom.
+        whom: Callee,
+        /// With our picture or without.
+        video: Switch,
+    },
+    /// Stop ringing somebody.
+    CancelRing,
+    /// Take the call of somebody who rings, with our picture or without.
+    AcceptRing(Switch),
+    /// Do not take the call of somebody who rings.
+    DeclineRing,
+    /// Call a contact what was typed.
+    KeepContactName,
+    /// Forget a contact.
+    RemoveContact(PublicKey),
+    /// Empty the list of missed calls.
+    ClearMissedCalls,
+    /// Nobody rings through, or everybody again.
+    DoNotDisturb(Switch),
+    /// Be seen by others on the network, or not.
+    VisibleNearby(Switch),
+    /// Hide our address from those we call, or not.
+    HideAddress(Switch),
+    /// Who may enter the calls we host.
+    ChooseDoor(DoorChoice),
+    /// How long our invites let new people in.
+    ChooseInviteLifetime(InviteLifetime),
+    /// As host: a new link; the old one leads nowhere any more.
+    NewLink,
+    /// As host: make a code to read over the phone.
+    OfferSpokenCode,
+    /// Put the code away.
+    WithdrawSpokenCode,
+    /// The field for the server's address was left.
+    KeepServer,
+    /// Put our fingerprint on the clipboard.
+    CopyFingerprint,
+    /// Show the fields to export or import the identity.
+    OpenIdentityForm(IdentityTask),
+    /// Put them away.
+    CloseIdentityForm,
+    /// Do what they say.
+    SubmitIdentityForm,
     /// Close the window.
     Quit,
 }
@@ -111,6 +160,16 @@ impl UiCommand {
             Self::GoHome => face("action-home", None, Some(BACK_KEY)),
             Self::DismissNotice => face("action-dismiss", Some(Icon::Close), None),
             Self::RefreshDevices => face("lobby-look-again", Some(Icon::Again), None),
+            Self::OpenSettings => face("settings-open", Some(Icon::Gear), None),
+            Self::CancelRing => face("ring-cancel", Some(Icon::HangUp), Some(BACK_KEY)),
+            Self::AcceptRing(Switch::On) => face("ring-accept-video", Some(Icon::Camera), None),
+            Self::AcceptRing(Switch::Off) => face("ring-accept-sound", Some(Icon::Phone), None),
+            Self::DeclineRing => face("ring-decline", Some(Icon::HangUp), Some(BACK_KEY)),
+            Self::ClearMissedCalls => face("people-clear", None, None),
+            Self::NewLink => face("home-new-link", Some(Icon::Again), None),
+            Self::OfferSpokenCode => face("code-offer", Some(Icon::Phone), None),
+            Self::WithdrawSpokenCode => face("code-withdraw", None, None),
+            Self::CopyFingerprint => face("identity-copy", Some(Icon::Copy), None),
             Self::Quit => face("action-quit", None, Some(QUIT_KEY)),
             // Its words depend on who calls: the lobby has them.
             Self::EnterCall
@@ -119,7 +178,19 @@ impl UiCommand {
             | Self::ChooseSpeaker(_)
             | Self::KeepName
             | Self::ChooseLanguage(_)
-            | Self::ChooseTheme(_) => None,
+            | Self::ChooseTheme(_)
+            | Self::Ring { .. }
+            | Self::KeepContactName
+            | Self::RemoveContact(_)
+            | Self::DoNotDisturb(_)
+            | Self::VisibleNearby(_)
+            | Self::HideAddress(_)
+            | Self::ChooseDoor(_)
+            | Self::ChooseInviteLifetime(_)
+            | Self::KeepServer
+            | Self::OpenIdentityForm(_)
+            | Self::CloseIdentityForm
+            | Self::SubmitIdentityForm => None,
         }
     }
 }

@@ -6,12 +6,15 @@ home-name-hint = What others see
 home-start = Start a call
 home-start-hint = You get a link to send to a friend
 home-join-label = Have a link?
-home-join-hint = Paste it here
+home-join-hint = Paste it here, or type the three words
 home-join = Join
 home-test-call = Start a test call
 home-test-call-hint = Hear and see yourself, over the real path
 home-language = Language
 home-theme = Appearance
+home-new-link = New link
+home-new-link-hint = From then on the old link leads nowhere
+home-link-coming = The link is being made…
 theme-system = Like the system
 theme-light = Light
 theme-dark = Dark
@@ -152,3 +155,166 @@ ended-locked = The call is locked
 ended-locked-text = The host lets nobody new in. Ask them to unlock it, then open the link again.
 ended-expired = The link has expired
 ended-expired-text = Ask your friend for a new one.
+
+## People
+
+people-title = People
+people-nearby = Nearby
+people-nearby-text = On the same network. A name here is a label, not proof: anybody can call themselves that.
+people-missed = Missed calls
+people-missed-more = { $count ->
+    [one] and one more
+   *[other] and { $count } more
+    }
+people-clear = Clear
+people-online = online
+people-offline = not online
+people-verified-on = Verified on { $date }
+people-calls = { $count ->
+    [0] No calls yet
+    [one] One call
+   *[other] { $count } calls
+    }
+people-date = { $month ->
+    [1] { $day } Jan
+    [2] { $day } Feb
+    [3] { $day } March
+    [4] { $day } April
+    [5] { $day } May
+    [6] { $day } June
+    [7] { $day } July
+    [8] { $day } Aug
+    [9] { $day } Sept
+    [10] { $day } Oct
+    [11] { $day } Nov
+   *[other] { $day } Dec
+    }
+people-just-now = just now
+people-minutes-ago = { $count ->
+    [one] a minute ago
+   *[other] { $count } minutes ago
+    }
+people-hours-ago = { $count ->
+    [one] an hour ago
+   *[other] { $count } hours ago
+    }
+people-yesterday = yesterday
+people-days-ago = { $count ->
+    [one] { $count } day ago
+   *[other] { $count } days ago
+    }
+people-ring-video = Ring { $name } with video
+people-ring-sound = Ring { $name } with sound only
+people-ring-back = Ring { $name } back
+people-more = More about { $name }
+people-rename = Rename
+people-rename-label = Your name for { $name }
+people-rename-keep = Keep
+people-remove = Remove
+people-remove-ask = Remove { $name }? You will not be able to ring each other until you have met again through a link.
+people-remove-yes = Remove { $name }
+people-cancel = Cancel
+people-no-server = Friends can ring you when a server is set. Nearby works without one.
+people-set-server = Set a server
+people-connecting = Looking for who is online…
+people-undisturbed = Do not disturb is on: nobody rings through.
+people-disturb = Turn off
+
+## Ringing
+
+ring-incoming = { $name } is calling
+ring-video = Video call
+ring-sound = Voice call
+ring-unknown = Not in your contacts. The name is only what they call themselves.
+ring-unverified = In your contacts, not verified yet
+ring-reaching = Trying to reach { $name }…
+ring-ringing = Ringing { $name }…
+ring-accepted = Connecting to { $name }…
+ring-accept-video = Accept with video
+ring-accept-sound = Accept with sound only
+ring-decline = Decline
+ring-cancel = Cancel
+ring-leaves-call = Accepting ends the call you are in.
+
+## QR code and spoken code
+
+qr-show = QR code
+qr-label = QR code of the invite link
+qr-text = Point the camera of a phone or another computer at it. Whoever sees it can join.
+qr-too-long = The link is too long for a QR code. Copy it instead.
+code-offer = Spoken code
+code-read-aloud = Read these words aloud over the phone
+code-good-for = { $tries ->
+    [one] Good for { $time } more, and for one try
+   *[other] Good for { $time } more, and for { $tries } tries
+    }
+code-withdraw = Put the code away
+
+## Settings
+
+settings-open = Settings
+settings-ringing = Ringing
+settings-calls = Calls you start
+settings-server = Server
+settings-look = Language and appearance
+settings-undisturbed = Do not disturb
+settings-undisturbed-text = Nobody rings through. They are told that you are busy, and you find them under missed calls.
+settings-nearby = Visible nearby
+settings-nearby-text = People on the same network see your name here and can ring you, also without a server. So does anybody else on that network.
+settings-hide = Hide my address
+settings-hide-text = Those you call do not see where you are on the internet. It needs a relay, and the picture may come later and less sharp.
+settings-door = Who may enter
+settings-door-open = Whoever has the link
+settings-door-knock = I let people in
+settings-expiry = The link lets people in
+settings-expiry-call = As long as the call lasts
+settings-expiry-hour = For an hour
+settings-expiry-day = For a day
+settings-server-label = Address of your server
+settings-server-hint = For example calls.example.org
+settings-server-none = Friends can ring you when a server is set. Without one, links, nearby and all else work as they are.
+settings-server-connecting = Connecting to the server…
+settings-server-listening = Connected: your friends can ring you.
+settings-server-restart = Kept. Close Visavis and open it again to use it.
+settings-server-bad = That is not the address of a server. Write it like calls.example.org or ws://192.168.1.5:8080.
+
+## Identity
+
+identity-title = Your identity
+identity-text = Your friends recognise this device by a key. Only you have it.
+identity-in-keyring = The key is kept in the system's keyring.
+identity-in-file = There is no keyring on this computer, so your key is kept in a file that only you can read: { $path }. Whoever can read your files could pass as you.
+identity-in-memory = The key is not kept anywhere: when you close Visavis, friends will not recognise you any more.
+identity-fingerprint = Fingerprint
+identity-fingerprint-hint = The beginning of your public key. It is no secret.
+identity-copy = Copy the whole fingerprint
+identity-export = Export…
+identity-export-text = Writes your key into a file, to move to another computer or to keep. The passphrase protects it: without it nobody can use the file, not even you.
+identity-import = Import…
+identity-import-text = This computer becomes who the file says, from the next call on. The identity until now is kept aside.
+identity-path = File
+identity-passphrase = Passphrase
+identity-repeat = The passphrase again
+identity-export-now = Export
+identity-import-now = Import
+identity-no-path = Write the whole path of the file, with its folder.
+identity-short = Use a passphrase of at least 8 characters. Four words are easy to remember.
+identity-different = The two passphrases are not the same. Type them again.
+identity-no-passphrase = Type the passphrase the file was protected with.
+
+## News
+
+event-ring-declined = { $name } cannot talk just now.
+event-ring-busy = { $name } is in another call or does not want to be disturbed.
+event-ring-no-answer = { $name } did not answer.
+event-ring-unreachable = { $name } could not be reached. Perhaps Visavis is not open there.
+event-ring-missed = You missed a call from { $name }.
+event-ring-elsewhere = The call with { $name } goes on on another device of yours.
+event-code-no-server = Spoken words need a server that both of you use. Set one in the settings, or ask for a link.
+event-code-nobody = Nobody waits with these words. They may have been misheard, used up, or older than ten minutes: ask for new ones.
+event-code-wrong = The first word is right, the others are not. Ask your friend to read them again.
+event-code-unreachable = The server could not be reached. Check your internet connection, or ask for a link.
+event-storage = About what Visavis keeps on this computer: { $words }
+event-identity-exported = Your identity is in { $path }. Keep the passphrase well.
+event-identity-imported = From the next call on you are who the file says.
+event-identity-failed = That did not work: { $words }

@@ -6,12 +6,15 @@ home-name-hint = Его увидят собеседники
 home-start = Начать звонок
 home-start-hint = Вы получите ссылку для друга
 home-join-label = Есть ссылка?
-home-join-hint = Вставьте её сюда
+home-join-hint = Вставьте её или введите три слова
 home-join = Войти
 home-test-call = Пробный звонок
 home-test-call-hint = Услышать и увидеть себя по настоящей связи
 home-language = Язык
 home-theme = Оформление
+home-new-link = Новая ссылка
+home-new-link-hint = Старая ссылка перестанет действовать
+home-link-coming = Ссылка создаётся…
 theme-system = Как в системе
 theme-light = Светлое
 theme-dark = Тёмное
@@ -152,3 +155,172 @@ ended-locked = Звонок закрыт
 ended-locked-text = Хозяин больше никого не впускает. Попросите его открыть звонок и откройте ссылку снова.
 ended-expired = Ссылка устарела
 ended-expired-text = Попросите у друга новую.
+
+## Люди
+
+people-title = Люди
+people-nearby = Рядом
+people-nearby-text = В той же сети. Имя здесь ничего не доказывает: так может назваться кто угодно.
+people-missed = Пропущенные звонки
+people-missed-more = { $count ->
+    [one] и ещё { $count }
+    [few] и ещё { $count }
+   *[many] и ещё { $count }
+    }
+people-clear = Очистить
+people-online = в сети
+people-offline = не в сети
+people-verified-on = Личность проверена { $date }
+people-calls = { $count ->
+    [0] Звонков ещё не было
+    [one] { $count } звонок
+    [few] { $count } звонка
+   *[many] { $count } звонков
+    }
+people-date = { $month ->
+    [1] { $day } января
+    [2] { $day } февраля
+    [3] { $day } марта
+    [4] { $day } апреля
+    [5] { $day } мая
+    [6] { $day } июня
+    [7] { $day } июля
+    [8] { $day } августа
+    [9] { $day } сентября
+    [10] { $day } октября
+    [11] { $day } ноября
+   *[other] { $day } декабря
+    }
+people-just-now = только что
+people-minutes-ago = { $count ->
+    [one] { $count } минуту назад
+    [few] { $count } минуты назад
+   *[many] { $count } минут назад
+    }
+people-hours-ago = { $count ->
+    [one] { $count } час назад
+    [few] { $count } часа назад
+   *[many] { $count } часов назад
+    }
+people-yesterday = вчера
+people-days-ago = { $count ->
+    [one] { $count } день назад
+    [few] { $count } дня назад
+   *[many] { $count } дней назад
+    }
+people-ring-video = Видеозвонок: { $name }
+people-ring-sound = Звонок без видео: { $name }
+people-ring-back = Перезвонить: { $name }
+people-more = Ещё: { $name }
+people-rename = Переименовать
+people-rename-label = Как вы называете: { $name }
+people-rename-keep = Сохранить
+people-remove = Удалить
+people-remove-ask = Удалить контакт «{ $name }»? Вы не сможете звонить друг другу, пока снова не встретитесь по ссылке.
+people-remove-yes = Удалить: { $name }
+people-cancel = Отмена
+people-no-server = Друзья смогут вам звонить, если указать сервер. Звонки рядом работают и без него.
+people-set-server = Указать сервер
+people-connecting = Узнаём, кто в сети…
+people-undisturbed = Включён режим «Не беспокоить»: никто не дозвонится.
+people-disturb = Выключить
+
+## Звонок другу
+
+ring-incoming = Вам звонит { $name }
+ring-video = Видеозвонок
+ring-sound = Звонок без видео
+ring-unknown = Нет в ваших контактах. Это имя звонящий выбрал сам.
+ring-unverified = Есть в контактах, личность ещё не проверена
+ring-reaching = Ищем, где сейчас { $name }…
+ring-ringing = Идёт вызов: { $name }…
+ring-accepted = Соединяем: { $name }…
+ring-accept-video = Ответить с видео
+ring-accept-sound = Ответить без видео
+ring-decline = Отклонить
+ring-cancel = Отмена
+ring-leaves-call = Если ответить, текущий звонок завершится.
+
+## QR-код и код словами
+
+qr-show = QR-код
+qr-label = QR-код ссылки-приглашения
+qr-text = Наведите на него камеру телефона или другого компьютера. Войти сможет каждый, кто его увидит.
+qr-too-long = Ссылка не помещается в QR-код. Скопируйте её.
+code-offer = Код словами
+code-read-aloud = Прочитайте эти слова вслух по телефону
+code-good-for = { $tries ->
+    [one] Действует ещё { $time }, осталась { $tries } попытка
+    [few] Действует ещё { $time }, осталось { $tries } попытки
+   *[many] Действует ещё { $time }, осталось { $tries } попыток
+    }
+code-withdraw = Убрать код
+
+## Настройки
+
+settings-open = Настройки
+settings-ringing = Звонки вам
+settings-calls = Звонки, которые начинаете вы
+settings-server = Сервер
+settings-look = Язык и оформление
+settings-undisturbed = Не беспокоить
+settings-undisturbed-text = Никто не дозвонится. Звонящий узнает, что вы заняты, а вы найдёте его среди пропущенных.
+settings-nearby = Видимость рядом
+settings-nearby-text = Люди в той же сети увидят ваше имя и смогут позвонить, даже без сервера. Имя увидят и все остальные в этой сети.
+settings-hide = Скрывать мой адрес
+settings-hide-text = Собеседники не узнают ваш адрес в интернете. Для этого нужен посредник, а изображение может запаздывать и терять чёткость.
+settings-door = Кто может войти
+settings-door-open = Все, у кого есть ссылка
+settings-door-knock = Те, кого я впущу
+settings-expiry = Ссылка действует
+settings-expiry-call = Пока идёт звонок
+settings-expiry-hour = Один час
+settings-expiry-day = Один день
+settings-server-label = Адрес вашего сервера
+settings-server-hint = Например, calls.example.org
+settings-server-none = Друзья смогут вам звонить, если указать сервер. Ссылки, звонки рядом и всё остальное работают и без него.
+settings-server-connecting = Подключаемся к серверу…
+settings-server-listening = Подключено: друзья могут вам звонить.
+settings-server-restart = Сохранено. Закройте Visavis и откройте снова, чтобы сервер заработал.
+settings-server-bad = Это не адрес сервера. Напишите его так: calls.example.org или ws://192.168.1.5:8080.
+
+## Личность
+
+identity-title = Кто вы
+identity-text = Друзья узнают это устройство по ключу. Он есть только у вас.
+identity-in-keyring = Ключ хранится в системной связке ключей.
+identity-in-file = На этом компьютере нет связки ключей, поэтому ваш ключ лежит в файле, который можете читать только вы: { $path }. Тот, кто прочитает ваши файлы, сможет выдать себя за вас.
+identity-in-memory = Ключ нигде не хранится: когда вы закроете Visavis, друзья перестанут вас узнавать.
+identity-fingerprint = Отпечаток
+identity-fingerprint-hint = Начало вашего открытого ключа. Это не секрет.
+identity-copy = Скопировать отпечаток целиком
+identity-export = Экспорт…
+identity-export-text = Записывает ключ в файл, чтобы перенести его на другой компьютер или сохранить. Файл защищён паролем: без него файлом не воспользуется никто, даже вы.
+identity-import = Импорт…
+identity-import-text = Со следующего звонка этот компьютер станет тем, кто записан в файле. Прежняя личность сохранится отдельно.
+identity-path = Файл
+identity-passphrase = Пароль
+identity-repeat = Пароль ещё раз
+identity-export-now = Записать
+identity-import-now = Прочитать
+identity-no-path = Напишите полный путь к файлу, вместе с папкой.
+identity-short = Нужен пароль не короче 8 символов. Четыре слова легко запомнить.
+identity-different = Пароли не совпадают. Введите их снова.
+identity-no-passphrase = Введите пароль, которым защищён файл.
+
+## Новости
+
+event-ring-declined = { $name } сейчас не может говорить.
+event-ring-busy = { $name } разговаривает или просит не беспокоить.
+event-ring-no-answer = { $name } не отвечает.
+event-ring-unreachable = Не удалось дозвониться: { $name }. Возможно, Visavis там не открыт.
+event-ring-missed = Пропущенный звонок: { $name }.
+event-ring-elsewhere = Вы ответили на другом устройстве: { $name }.
+event-code-no-server = Для кода словами нужен сервер, которым пользуетесь вы оба. Укажите его в настройках или попросите ссылку.
+event-code-nobody = С этими словами никто не ждёт. Возможно, вы ослышались, код уже использован или ему больше десяти минут: попросите новый.
+event-code-wrong = Первое слово верное, остальные нет. Попросите друга прочитать их ещё раз.
+event-code-unreachable = Сервер не отвечает. Проверьте подключение к интернету или попросите ссылку.
+event-storage = О том, что Visavis хранит на этом компьютере: { $words }
+event-identity-exported = Ваша личность записана в { $path }. Не забудьте пароль.
+event-identity-imported = Со следующего звонка вы тот, кто записан в файле.
+event-identity-failed = Не получилось: { $words }

@@ -1,9 +1,9 @@
-//! The first screen: start a call, or join one with a link.
+//! The first screen: start a call, join one with a link or three words, or ring somebody.
 
-use egui::{Align2, ComboBox, Key, Margin, Response, TextEdit, Ui, Vec2, vec2};
+use call_engine::Switch;
+use egui::{Align2, Key, Margin, Rect, Response, TextEdit, Ui, UiBuilder, Vec2, vec2};
 
-use crate::i18n::Language;
-use crate::settings::ThemeChoice;
+use super::people;
 use crate::ui::Scene;
 use crate::ui::theme::tokens::{size, space};
 use crate::ui::theme::{Icon, fonts, icons};
@@ -13,21 +13,54 @@ use crate::ui::widgets::column;
 use crate::ui::widgets::text::text;
 use crate::view_state::{LINK_MAX_CHARS, NAME_MAX_CHARS, ViewState};
 
-/// Draws the screen.
+/// Draws the screen. Who knows nobody yet sees nothing of people.
 pub fn show(ui: &mut Ui, scene: &Scene<'_>, view: &mut ViewState, commands: &mut Vec<UiCommand>) {
-    column::centred(ui, "home", size::COLUMN, |ui| {
-        wordmark(ui, scene);
-        ui.add_space(space::XXL - space::S);
-        name_field(ui, scene, view, commands);
-        ui.add_space(space::L);
-        start(ui, scene, commands);
-        ui.add_space(space::XL);
-        join(ui, scene, view, commands);
-        ui.add_space(space::XL);
-        test_call(ui, scene, commands);
-        ui.add_space(space::XL);
-        appearance(ui, scene, view, commands);
+    let has_people = people::is_anybody_there(scene);
+    let is_wide = has_people && ui.available_width() >= size::HOME_BREAKPOINT;
+    let width = if is_wide { size::HOME_WIDE } else { size::COLUMN };
+    // The height is remembered by name: it is another one with people.
+    let name = match (is_wide, has_people) {
+        (true, _) => "home wide",
+        (false, true) => "home people",
+        (false, false) => "home",
+    };
+    column::centred(ui, name, width, |ui| {
+        if is_wide {
+            side_by_side(ui, scene, view, commands);
+        } else {
+            calls(ui, scene, view, commands);
+            if has_people {
+                ui.add_space(space::XL);
+                people::show(ui, scene, view, commands);
+            }
+        }
     });
+}
+
+fn side_by_side(ui: &mut Ui, scene: &Scene<'_>, view: &mut ViewState, commands: &mut Vec<UiCommand>) {
+    let whole = ui.available_rect_before_wrap();
+    let column = (whole.width() - space::XXL) / 2.0;
+    let left = Rect::from_min_size(whole.min, vec2(column, whole.height()));
+    let right = left.translate(vec2(column + space::XXL, 0.0));
+    let left = ui.scope_builder(UiBuilder::new().max_rect(left), |ui| calls(ui, scene, view, commands));
+    let right = ui.scope_builder(UiBuilder::new().max_rect(right), |ui| {
+        people::show(ui, scene, view, commands)
+    });
+    ui.advance_cursor_after_rect(left.response.rect.union(right.response.rect));
+}
+
+/// Start a call, or join one.
+fn calls(ui: &mut Ui, scene: &Scene<'_>, view: &mut ViewState, commands: &mut Vec<UiCommand>) {
+    wordmark(ui, scene);
+    ui.add_space(space::XXL - space::S);
+    name_field(ui, scene, view, commands);
+    ui.add_space(space::L);
+    start(ui, scene, commands);
+    ui.add_space(space::XL);
+    join(ui, scene, view, commands);
+    ui.add_space(space::XL);
+    more(ui, scene, commands);
+    undisturbed(ui, scene, commands);
 }
 
 fn wordmark(ui: &mut Ui, scene: &Scene<'_>) {
@@ -108,11 +141,12 @@ fn join(ui: &mut Ui, scene: &Scene<'_>, view: &mut ViewState, commands: &mut Vec
 }
 
 /// Whether the field was left with Enter.
-fn entered(ui: &Ui, response: &Response) -> bool {
+pub fn entered(ui: &Ui, response: &Response) -> bool {
     response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter))
 }
 
-fn field<'t>(content: &'t mut String, hint: &str, max_chars: usize) -> TextEdit<'t> {
+/// A field of one line.
+pub fn field<'t>(content: &'t mut String, hint: &str, max_chars: usize) -> TextEdit<'t> {
     TextEdit::singleline(content)
         .hint_text(hint.to_owned())
         .char_limit(max_chars)
@@ -121,71 +155,46 @@ fn field<'t>(content: &'t mut String, hint: &str, max_chars: usize) -> TextEdit<
         .align(Align2::LEFT_CENTER)
 }
 
-fn test_call(ui: &mut Ui, scene: &Scene<'_>, commands: &mut Vec<UiCommand>) {
-    ui.vertical_centered(|ui| {
-        let label = scene.i18n.text("home-test-call");
-        let button = TextButton::new(scene.tokens, &label, Weight::Quiet).small();
-        if ui
-            .add(button)
-            .on_hover_text(scene.i18n.text("home-test-call-hint"))
-            .clicked()
-        {
+/// What is seldom needed, small, in the middle.
+fn more(ui: &mut Ui, scene: &Scene<'_>, commands: &mut Vec<UiCommand>) {
+    let (test, settings) = (scene.i18n.text("home-test-call"), scene.i18n.text("settings-open"));
+    let width = |label: &str| TextButton::new(scene.tokens, label, Weight::Quiet).words_width(ui);
+    let both = width(&test) + width(&settings) + space::S;
+    let fits = both <= ui.available_width();
+    let buttons = |ui: &mut Ui, commands: &mut Vec<UiCommand>| {
+        let button = TextButton::new(scene.tokens, &test, Weight::Quiet).small();
+        let hint = scene.i18n.text("home-test-call-hint");
+        if ui.add(button).on_hover_text(hint).clicked() {
             commands.push(UiCommand::StartTestCall);
         }
-    });
-}
-
-/// Language and theme, small, at the bottom.
-fn appearance(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec<UiCommand>) {
-    ui.style_mut().override_font_id = Some(fonts::small());
-    ui.spacing_mut().button_padding = vec2(space::S, space::XS);
-    let width = (ui.available_width() - space::S) / 2.0;
-    ui.horizontal(|ui| {
-        language_menu(ui, scene, view, width, commands);
-        theme_menu(ui, scene, view, width, commands);
-    });
-}
-
-fn language_menu(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, width: f32, commands: &mut Vec<UiCommand>) {
-    let label = scene.i18n.text("home-language");
-    let of_system = scene.i18n.text("language-system");
-    let name = |language: Option<Language>| match language {
-        Some(language) => language.own_name().to_owned(),
-        None => of_system.clone(),
+        let button = TextButton::new(scene.tokens, &settings, Weight::Quiet).small();
+        if ui.add(button).clicked() {
+            commands.push(UiCommand::OpenSettings);
+        }
     };
-    let menu = ComboBox::from_id_salt("language")
-        .width(width)
-        .selected_text(format!("{label}: {}", name(view.language)))
-        .truncate()
-        .show_ui(ui, |ui| {
-            for language in std::iter::once(None).chain(Language::ALL.map(Some)) {
-                if ui.selectable_label(view.language == language, name(language)).clicked() {
-                    commands.push(UiCommand::ChooseLanguage(language));
-                }
-            }
+    if fits {
+        ui.horizontal(|ui| {
+            ui.add_space((ui.available_width() - both) / 2.0);
+            buttons(ui, commands);
         });
-    menu.response.accessible_name(label);
+    } else {
+        ui.vertical_centered(|ui| buttons(ui, commands));
+    }
 }
 
-fn theme_menu(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, width: f32, commands: &mut Vec<UiCommand>) {
-    let label = scene.i18n.text("home-theme");
-    let name = |theme: ThemeChoice| {
-        scene.i18n.text(match theme {
-            ThemeChoice::System => "theme-system",
-            ThemeChoice::Light => "theme-light",
-            ThemeChoice::Dark => "theme-dark",
-        })
-    };
-    let menu = ComboBox::from_id_salt("theme")
-        .width(width)
-        .selected_text(format!("{label}: {}", name(view.theme)))
-        .truncate()
-        .show_ui(ui, |ui| {
-            for theme in [ThemeChoice::System, ThemeChoice::Light, ThemeChoice::Dark] {
-                if ui.selectable_label(view.theme == theme, name(theme)).clicked() {
-                    commands.push(UiCommand::ChooseTheme(theme));
-                }
-            }
-        });
-    menu.response.accessible_name(label);
+/// Who has asked not to be disturbed should not forget it.
+fn undisturbed(ui: &mut Ui, scene: &Scene<'_>, commands: &mut Vec<UiCommand>) {
+    if scene.snapshot.people.do_not_disturb == Switch::Off {
+        return;
+    }
+    ui.add_space(space::S);
+    ui.vertical_centered(|ui| {
+        let words = scene.i18n.text("people-undisturbed");
+        text(ui, words, fonts::small(), scene.tokens.text_quiet);
+        let label = scene.i18n.text("people-disturb");
+        let button = TextButton::new(scene.tokens, &label, Weight::Quiet).small();
+        if ui.add(button).clicked() {
+            commands.push(UiCommand::DoNotDisturb(Switch::Off));
+        }
+    });
 }

@@ -52,7 +52,7 @@ fn side_by_side(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut
 fn purpose(view: &ViewState) -> &CallPurpose {
     match &view.place {
         Place::Lobby(purpose) => purpose,
-        Place::Home => &CallPurpose::Host,
+        Place::Home | Place::Settings => &CallPurpose::Host,
     }
 }
 
@@ -70,7 +70,7 @@ fn header(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec<U
             }
         }
         let title = match purpose(view) {
-            CallPurpose::Host | CallPurpose::Test => "lobby-title-host",
+            CallPurpose::Host | CallPurpose::Ring { .. } | CallPurpose::Test => "lobby-title-host",
             CallPurpose::Join { .. } => "lobby-title-join",
         };
         text(ui, scene.i18n.text(title), fonts::title(), scene.tokens.text);
@@ -137,7 +137,7 @@ fn devices(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec<
 fn enter(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec<UiCommand>) {
     let (label, enabled) = match (view.entering, purpose(view)) {
         (Entering::Asked, _) => ("lobby-starting", Enabled::No),
-        (Entering::Idle, CallPurpose::Host | CallPurpose::Test) => ("lobby-start", Enabled::Yes),
+        (Entering::Idle, CallPurpose::Host | CallPurpose::Ring { .. } | CallPurpose::Test) => ("lobby-start", Enabled::Yes),
         (Entering::Idle, CallPurpose::Join { .. }) => ("lobby-join", Enabled::Yes),
     };
     let label = scene.i18n.text(label);

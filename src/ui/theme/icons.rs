@@ -36,6 +36,14 @@ pub enum Icon {
     Again,
     /// Two people.
     People,
+    /// Settings.
+    Gear,
+    /// A call with sound only.
+    Phone,
+    /// More to do.
+    More,
+    /// A QR code.
+    QrCode,
 }
 
 /// Side of the grid icons are drawn on.
@@ -45,7 +53,7 @@ const LINE: f32 = 1.9;
 
 impl Icon {
     /// Every icon, for tests and previews.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Microphone,
         Self::MicrophoneOff,
         Self::Camera,
@@ -60,6 +68,10 @@ impl Icon {
         Self::Warning,
         Self::Again,
         Self::People,
+        Self::Gear,
+        Self::Phone,
+        Self::More,
+        Self::QrCode,
     ];
 
     /// Draws the icon as large as fits into `rect`.
@@ -131,6 +143,21 @@ impl Icon {
                 pen.arc((15.5, 8.0), 3.5, -80.0, 80.0);
                 pen.arc((15.5, 20.5), 6.5, -68.0, 0.0);
             }
+            Self::Gear => gear(&pen),
+            Self::Phone => phone(&pen),
+            Self::More => {
+                for x in [5.0, 12.0, 19.0] {
+                    pen.dot((x, 12.0), 1.7);
+                }
+            }
+            Self::QrCode => {
+                for (x, y) in [(4.0, 4.0), (14.0, 4.0), (4.0, 14.0)] {
+                    pen.rounded((x, y), (x + 6.0, y + 6.0), 1.0);
+                }
+                for (x, y) in [(14.5, 14.5), (19.5, 14.5), (17.0, 17.0), (14.5, 19.5), (19.5, 19.5)] {
+                    pen.dot((x, y), 1.2);
+                }
+            }
         }
     }
 }
@@ -145,6 +172,34 @@ fn microphone(pen: &Pen<'_>) {
 fn camera(pen: &Pen<'_>) {
     pen.rounded((2.6, 6.2), (15.6, 17.8), 2.6);
     pen.outline(&[(15.6, 10.8), (21.4, 7.4), (21.4, 16.6), (15.6, 13.2)]);
+}
+
+/// A ring with eight teeth.
+fn gear(pen: &Pen<'_>) {
+    pen.circle((12.0, 12.0), 3.0);
+    pen.circle((12.0, 12.0), 6.6);
+    for tooth in 0..8_u8 {
+        let angle = std::f32::consts::FRAC_PI_4 * f32::from(tooth);
+        let at = |radius: f32| (12.0 + radius * angle.cos(), 12.0 + radius * angle.sin());
+        pen.line(&[at(6.8), at(9.4)]);
+    }
+}
+
+/// A receiver, upright.
+fn phone(pen: &Pen<'_>) {
+    pen.outline(&[
+        (4.2, 4.6),
+        (8.6, 3.6),
+        (10.6, 8.4),
+        (8.2, 10.4),
+        (13.6, 15.8),
+        (15.6, 13.4),
+        (20.4, 15.4),
+        (19.4, 19.8),
+        (16.8, 20.6),
+        (8.8, 16.4),
+        (4.2, 8.2),
+    ]);
 }
 
 /// A receiver lying on its face.

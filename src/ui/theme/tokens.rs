@@ -82,6 +82,32 @@ pub mod size {
     pub const NOTICE: f32 = 560.0;
     /// The sign on the home screen.
     pub const WORDMARK: f32 = 52.0;
+    /// The home screen with people beside what it always has.
+    pub const HOME_WIDE: f32 = 860.0;
+    /// Below this people stand below.
+    pub const HOME_BREAKPOINT: f32 = 800.0;
+    /// The column of the settings.
+    pub const SETTINGS: f32 = 520.0;
+    /// The circle with a person's letter in a list.
+    pub const AVATAR: f32 = 40.0;
+    /// The circle with a person's letter while it rings.
+    pub const AVATAR_LARGE: f32 = 112.0;
+    /// The dot of somebody who can be rung.
+    pub const PRESENCE_DOT: f32 = 11.0;
+    /// A row of a list of people.
+    pub const PERSON_ROW: f32 = 60.0;
+    /// Round buttons in such a row.
+    pub const ROW_BUTTON: f32 = 38.0;
+    /// A switch: width and height.
+    pub const SWITCH: [f32; 2] = [42.0, 24.0];
+    /// Narrowest menu beside a label.
+    pub const MENU_MIN: f32 = 150.0;
+    /// Largest QR code, with its border.
+    pub const QR_CODE: f32 = 300.0;
+    /// The panel of somebody who rings.
+    pub const RING: f32 = 380.0;
+    /// Own picture while we ring somebody.
+    pub const RING_PREVIEW: f32 = 240.0;
 }
 
 /// Font sizes, in points.
@@ -147,6 +173,8 @@ pub struct Tokens {
     pub problem_surface: Color32,
     /// Text that says all is well.
     pub good_text: Color32,
+    /// The dot of somebody who can be rung, and a switch that is on.
+    pub online: Color32,
     /// The microphone's level.
     pub meter: Color32,
     /// The part of the meter without level.
@@ -198,6 +226,11 @@ const fn rgb(hex: u32) -> Color32 {
     Color32::from_rgb((hex >> 16) as u8, (hex >> 8) as u8, hex as u8)
 }
 
+/// Behind a QR code, in both themes: readers expect dark on light.
+pub const QR_PAPER: Color32 = Color32::WHITE;
+/// A QR code.
+pub const QR_INK: Color32 = rgb(0x0A_0D_10);
+
 const STAGE: Stage = Stage {
     background: rgb(0x0E_11_14),
     tile: rgb(0x1B_20_26),
@@ -242,6 +275,7 @@ pub const LIGHT: Tokens = Tokens {
     problem_text: rgb(0xA8_20_20),
     problem_surface: rgb(0xFD_EC_EA),
     good_text: rgb(0x1B_6B_3A),
+    online: rgb(0x1A_8A_5C),
     meter: rgb(0x1F_9D_6B),
     meter_track: rgb(0xDC_E2_E7),
     focus: rgb(0x0B_6E_66),
@@ -269,6 +303,7 @@ pub const DARK: Tokens = Tokens {
     problem_text: rgb(0xFF_B4_A9),
     problem_surface: rgb(0x3A_1F_1E),
     good_text: rgb(0x7F_D6_9E),
+    online: rgb(0x46_C9_8D),
     meter: rgb(0x46_C9_8D),
     meter_track: rgb(0x2E_36_3F),
     focus: rgb(0x8F_E3_D3),

@@ -16,6 +16,8 @@ pub enum Weight {
     Secondary,
     /// Can be overlooked.
     Quiet,
+    /// Ends or removes something.
+    Danger,
 }
 
 /// Whether a button can be pressed.
@@ -90,12 +92,23 @@ impl<'a> TextButton<'a> {
         self
     }
 
+    /// How wide it is without [`Self::fill`], in points.
+    #[must_use]
+    pub fn words_width(&self, ui: &Ui) -> f32 {
+        let words = ui
+            .painter()
+            .layout_no_wrap(self.label.to_owned(), fonts::body(), self.tokens.text);
+        let icon_width = self.icon.map_or(0.0, |_| size::ICON_SMALL + space::S);
+        words.size().x + icon_width + 2.0 * space::L
+    }
+
     fn colours(&self) -> (Color32, Color32, Color32) {
         let tokens = self.tokens;
         match self.weight {
             Weight::Primary => (tokens.accent, tokens.accent_hover, tokens.on_accent),
             Weight::Secondary => (tokens.raised, tokens.raised_hover, tokens.text),
             Weight::Quiet => (Color32::TRANSPARENT, tokens.raised, tokens.accent_text),
+            Weight::Danger => (tokens.danger, tokens.danger_hover, tokens.on_danger),
         }
     }
 }
@@ -194,7 +207,7 @@ impl Widget for IconButton<'_> {
             Look::Plain => (Color32::TRANSPARENT, tokens.raised, tokens.text, tokens.focus),
         };
         let (rect, response) = ui.allocate_exact_size(self.size, Sense::click());
-        response.widget_info(|| WidgetInfo::labeled(Role::Button, true, self.label));
+        response.widget_info(|| WidgetInfo::labeled(Role::Button, ui.is_enabled(), self.label));
         let corner = CornerRadius::same(radius::FULL);
         ui.painter()
             .rect_filled(rect, corner, blend(ui, &response, rest, hover));

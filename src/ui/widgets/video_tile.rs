@@ -118,7 +118,8 @@ fn paint_caption(ui: &Ui, scene: &Scene<'_>, rect: Rect, caption: &Caption) {
 }
 
 /// First letter of a name, as a capital.
-fn initial(name: &str) -> String {
+#[must_use]
+pub fn initial(name: &str) -> String {
     let letter = name.chars().find(|letter| letter.is_alphanumeric());
     letter.map_or_else(|| "?".into(), |letter| letter.to_uppercase().collect())
 }

@@ -1,0 +1,144 @@
+//! Everything that brings somebody into our call: the link, its QR code, words to read over the phone, and who is let
+//! in. For the host, while waiting or later.
+//!
+//! Call it in a column of at least 280 points, on `tokens.surface` or `stage.tile`:
+//!
+//!     invite_panel::show(ui, scene, view, commands);
+
+use std::time::Duration;
+
+use call_engine::{RoomRole, ServerKind};
+use egui::{Align2, Margin, Popup, PopupCloseBehavior, TextEdit, Ui, vec2};
+
+use crate::ui::Scene;
+use crate::ui::theme::tokens::{motion, size, space};
+use crate::ui::theme::{Icon, fonts};
+use crate::ui::ui_command::UiCommand;
+use crate::ui::widgets::buttons::{TextButton, Weight};
+use crate::ui::widgets::text::text;
+use crate::ui::widgets::{choice_menu, qr_code, spoken_code};
+use crate::view_state::ViewState;
+
+/// Draws the panel. Without a link it says that there will be one.
+pub fn show(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec<UiCommand>) {
+    let Some(link) = &scene.snapshot.invite_link else {
+        text(
+            ui,
+            scene.i18n.text("home-link-coming"),
+            fonts::body(),
+            scene.tokens.text_quiet,
+        );
+        return;
+    };
+    copy_row(ui, scene, view, link, commands);
+    ui.add_space(space::XS);
+    other_ways(ui, scene, link, commands);
+    if let Some(code) = &scene.snapshot.people.spoken_code {
+        ui.add_space(space::XS);
+        spoken_code::show(ui, scene, code, commands);
+    }
+    if is_host(scene) {
+        ui.add_space(space::S);
+        rules(ui, scene, view, commands);
+    }
+}
+
+fn is_host(scene: &Scene<'_>) -> bool {
+    let call = scene.snapshot.call.as_ref();
+    call.is_some_and(|call| call.room.role == RoomRole::Host)
+}
+
+fn copy_row(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, link: &str, commands: &mut Vec<UiCommand>) {
+    let mut shown = link;
+    let field = TextEdit::singleline(&mut shown)
+        .desired_width(f32::INFINITY)
+        .margin(Margin::symmetric(12, 0))
+        .min_size(vec2(0.0, size::FIELD_HEIGHT))
+        .align(Align2::LEFT_CENTER);
+    ui.add(field).accessible_name(scene.i18n.text("call-link"));
+    let (label, icon) = if was_just_copied(ui, view) {
+        ("action-copied", Icon::Check)
+    } else {
+        ("action-copy-link", Icon::Copy)
+    };
+    let label = scene.i18n.text(label);
+    let button = TextButton::new(scene.tokens, &label, Weight::Primary)
+        .icon(Some(icon))
+        .fill();
+    if ui.add(button).clicked() {
+        commands.push(UiCommand::CopyLink);
+    }
+}
+
+/// Whether the link was put on the clipboard a moment ago.
+pub fn was_just_copied(ui: &Ui, view: &ViewState) -> bool {
+    let Some(at_s) = view.copied_at_s else {
+        return false;
+    };
+    let left_s = at_s + motion::COPIED_S - ui.ctx().time();
+    if left_s > 0.0 {
+        ui.ctx().request_repaint_after(Duration::from_secs_f64(left_s));
+    }
+    left_s > 0.0
+}
+
+/// QR code and spoken code, side by side.
+fn other_ways(ui: &mut Ui, scene: &Scene<'_>, link: &str, commands: &mut Vec<UiCommand>) {
+    // Two people can only meet by words at a server that both know.
+    let can_speak =
+        is_host(scene) && scene.snapshot.server == ServerKind::Remote && scene.snapshot.people.spoken_code.is_none();
+    let width = if can_speak {
+        (ui.available_width() - space::S) / 2.0
+    } else {
+        ui.available_width()
+    };
+    ui.horizontal(|ui| {
+        ui.allocate_ui(vec2(width, size::BUTTON_HEIGHT), |ui| qr_button(ui, scene, link));
+        if can_speak {
+            let label = scene.i18n.text("code-offer");
+            let button = TextButton::new(scene.tokens, &label, Weight::Secondary)
+                .icon(Some(Icon::Phone))
+                .fill();
+            if ui.add(button).clicked() {
+                commands.push(UiCommand::OfferSpokenCode);
+            }
+        }
+    });
+}
+
+/// The button with its popup.
+fn qr_button(ui: &mut Ui, scene: &Scene<'_>, link: &str) {
+    let label = scene.i18n.text("qr-show");
+    let button = TextButton::new(scene.tokens, &label, Weight::Secondary)
+        .icon(Some(Icon::QrCode))
+        .fill();
+    let button = ui.add(button);
+    Popup::from_toggle_button_response(&button)
+        .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
+        .accessible_name(&label)
+        .gap(space::S)
+        .show(|ui| {
+            ui.set_max_width(size::QR_CODE);
+            let code = scene.i18n.text("qr-label");
+            if qr_code::show(ui, link, size::QR_CODE, &code).is_none() {
+                text(ui, scene.i18n.text("qr-too-long"), fonts::body(), scene.tokens.text);
+                return;
+            }
+            text(ui, scene.i18n.text("qr-text"), fonts::small(), scene.tokens.text_quiet);
+        });
+}
+
+/// Who is let in, for how long, and a new link.
+fn rules(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec<UiCommand>) {
+    choice_menu::door(ui, scene, view.door, commands);
+    choice_menu::invite_lifetime(ui, scene, view.invite_lifetime, commands);
+    let label = scene.i18n.text("home-new-link");
+    let button = TextButton::new(scene.tokens, &label, Weight::Quiet)
+        .icon(Some(Icon::Again))
+        .small()
+        .fill();
+    let hint = scene.i18n.text("home-new-link-hint");
+    if ui.add(button).on_hover_text(hint).clicked() {
+        commands.push(UiCommand::NewLink);
+    }
+}
