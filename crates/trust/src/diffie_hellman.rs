@@ -39,9 +39,7 @@ struct SeededRandom(Entropy);
 
 impl Random for SeededRandom {
     fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), Error> {
-        for chunk in dest.chunks_mut(32) {
-            chunk.copy_from_slice(&self.0.bytes::<32>()[..chunk.len()]);
-        }
+        self.0.fill(dest);
         Ok(())
     }
 }

@@ -35,8 +35,13 @@ impl Entropy {
     /// The next bytes.
     pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
-        self.0.fill_bytes(&mut bytes);
+        self.fill(&mut bytes);
         bytes
+    }
+
+    /// The next bytes, as many as there is room for.
+    pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill_bytes(bytes);
     }
 
     /// Another generator, whose bytes tell nothing of this one's.

@@ -14,11 +14,17 @@ pub mod identity;
 mod padding;
 pub mod room;
 pub mod session;
+pub mod spoken;
+pub mod spoken_exchange;
 pub mod symbols;
+pub mod words;
 
 pub use doorbell::DoorbellKeys;
 pub use entropy::{Entropy, NoRandomness};
 pub use identity::{IdentityKey, PublicKey, WeakKey};
 pub use room::RoomKeys;
 pub use session::{Answered, Initiator, Padding, Psk, Responder, Role, Session, SessionError, SessionId, Terms};
+pub use spoken::{SpokenCode, SpokenCodeError};
+pub use spoken_exchange::{GuestStep, HostStep, SpokenError, SpokenGuest, SpokenHost};
 pub use symbols::{SymbolError, SymbolExchange, SymbolMessage};
+pub use words::Language;
