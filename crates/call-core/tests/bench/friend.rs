@@ -2,7 +2,7 @@
 
 use signaling_protocol::Slot;
 use trust::session::{MessageKind, inspect};
-use trust::{Entropy, IdentityKey, Initiator, Padding, Responder, RoomKeys, Session};
+use trust::{Entropy, IdentityKey, Initiator, Padding, Responder, RoomKeys, Session, SessionError};
 
 /// Slot of the machine on the bench.
 pub const OWN_SLOT: Slot = Slot(1);
@@ -14,7 +14,8 @@ pub struct Friend {
     pub keys: RoomKeys,
     entropy: Entropy,
     state: State,
-    session: Option<Session>,
+    /// Newest last. The machine may go on with an older one when it did not like our greeting.
+    sessions: Vec<Session>,
 }
 
 enum State {
@@ -31,6 +32,8 @@ enum State {
 pub enum Understood {
     /// The machine begins a handshake.
     First,
+    /// It belongs to a handshake that is over.
+    Late,
     /// What it said, as JSON, and what we send at once.
     Said(Vec<u8>, Option<Vec<u8>>),
 }
@@ -45,12 +48,12 @@ impl Friend {
             keys: RoomKeys::from_secret(secret),
             entropy: Entropy::from_seed(seed),
             state: State::Idle,
-            session: None,
+            sessions: Vec::new(),
         }
     }
 
     pub fn is_sealed(&self) -> bool {
-        self.session.is_some()
+        !self.sessions.is_empty()
     }
 
     /// Begins a handshake that will end with this greeting.
@@ -74,7 +77,7 @@ impl Friend {
     }
 
     pub fn seal(&mut self, message: &[u8]) -> Option<Vec<u8>> {
-        let session = self.session.as_mut()?;
+        let session = self.sessions.last_mut()?;
         Some(session.seal(message, Padding::Small).expect("small enough"))
     }
 
@@ -90,20 +93,25 @@ impl Friend {
                 let answered = initiator.receive(blob).map_err(|(_, error)| error).expect("our answer");
                 let said = answered.payload.clone();
                 let (third, session) = answered.complete(&greeting).expect("a greeting fits");
-                self.session = Some(session);
+                self.sessions.push(session);
                 Understood::Said(said, Some(third))
             }
             (MessageKind::Third, State::Answered(responder)) => {
                 let (said, session) = responder.complete(blob).map_err(|(_, error)| error).expect("the third");
-                self.session = Some(session);
+                self.sessions.push(session);
                 Understood::Said(said, None)
             }
             (MessageKind::Sealed, state) => {
                 self.state = state;
-                let session = self.session.as_mut().expect("sealed without a session");
-                Understood::Said(session.open(blob).expect("in order and whole"), None)
+                let mut opened = self.sessions.iter_mut().rev().map(|session| session.open(blob));
+                let opened = opened.find(|opened| *opened != Err(SessionError::NotOurs));
+                Understood::Said(opened.expect("of a session").expect("in order and whole"), None)
             }
-            (MessageKind::Second | MessageKind::Third, _) => panic!("a message of a handshake out of turn"),
+            // We have begun anew meanwhile.
+            (MessageKind::Second | MessageKind::Third, state) => {
+                self.state = state;
+                Understood::Late
+            }
         }
     }
 }

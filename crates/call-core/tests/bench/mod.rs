@@ -12,9 +12,10 @@ use std::collections::BTreeMap;
 pub use std::time::Duration;
 
 pub use call_core::{
-    Action, Attempt, CallConfig, CallMachine, CallPhase, DescriptionKind, Door, Dropped, EndReason, IceCandidate, IceMode,
-    Input, LinkState, LocalIntent, LocalMedia, MilestoneKind, NegotiationFault, OfferAcceptance, ParticipantId,
-    PeerInput, PeerKey, SignalingInput, SignalingLoss, SignalingState, Time, TransportState, TrustConfig, WhenEmpty,
+    Action, Attempt, CallConfig, CallMachine, CallPhase, DescriptionKind, Door, Dropped, EndReason, IceCandidate,
+    IceMode, Input, LinkState, LocalIntent, LocalMedia, MilestoneKind, NegotiationFault, OfferAcceptance,
+    ParticipantId, PeerInput, PeerKey, SignalingInput, SignalingLoss, SignalingState, Time, TransportState,
+    TrustConfig, WhenEmpty,
 };
 pub use proptest::prelude::*;
 pub use proptest::test_runner::RngSeed;
@@ -41,6 +42,8 @@ pub const FIRST: Attempt = Attempt(1);
 pub struct Bench {
     pub machine: CallMachine,
     pub now: Time,
+    /// Of the room the machine is in.
+    pub secret: [u8; 16],
     pub friends: BTreeMap<Slot, Friend>,
     /// What the machine told to say on the control channel of each connection.
     hellos: BTreeMap<Attempt, Value>,
@@ -87,6 +90,7 @@ impl Bench {
         Self {
             machine: CallMachine::new(config),
             now: Time(Duration::from_secs(100)),
+            secret: SECRET,
             friends: BTreeMap::new(),
             hellos: BTreeMap::new(),
             described: FIRST,
@@ -171,6 +175,12 @@ impl Bench {
                         _ => actions.push(Action::SendControl { peer, attempt, payload }),
                     }
                 }
+                Action::InviteChanged { secret } => {
+                    // The friends hear of it and follow.
+                    self.secret = secret;
+                    self.friends.clear();
+                    actions.push(action);
+                }
                 other => actions.push(other),
             }
         }
@@ -179,9 +189,13 @@ impl Bench {
 
     /// The message in a blob, unless it is left out; and what goes back at once.
     fn understand(&mut self, to: Slot, blob: &[u8]) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-        let friend = self.friends.entry(to).or_insert_with(|| Friend::new(to, identity_of(to), &SECRET));
+        let friend = self
+            .friends
+            .entry(to)
+            .or_insert_with(|| Friend::new(to, identity_of(to), &self.secret));
         let (said, answer) = match friend.understand(blob) {
             Understood::First => return (Some(br#"{"first":true}"#.to_vec()), None),
+            Understood::Late => return (None, None),
             Understood::Said(said, answer) => (said, answer),
         };
         let message: Value = serde_json::from_slice(&said).expect("JSON");
@@ -237,15 +251,13 @@ impl Bench {
         let friend = self
             .friends
             .entry(from)
-            .or_insert_with(|| Friend::new(from, identity_of(from), &SECRET));
+            .or_insert_with(|| Friend::new(from, identity_of(from), &self.secret));
         let blob = if message["type"] == "greeting" {
             let is_reply = message["is_reply"] == true;
             message.as_object_mut().expect("an object").remove("is_reply");
             let greeting = message.to_string().into_bytes();
-            match is_reply {
-                true => friend.answer(&greeting).expect("the machine has greeted"),
-                false => friend.ask(greeting),
-            }
+            let reply = is_reply.then(|| friend.answer(&greeting)).flatten();
+            reply.unwrap_or_else(|| friend.ask(greeting))
         } else {
             let plain = message.to_string().into_bytes();
             friend.seal(&plain).unwrap_or(plain)
