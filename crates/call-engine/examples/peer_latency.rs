@@ -106,6 +106,7 @@ async fn reach(events: &mut mpsc::Receiver<PeerEventFrom>, other: &Arc<dyn PeerT
         match from.event {
             PeerEvent::LocalCandidate(candidate) => other.add_candidate(candidate).await?,
             PeerEvent::Transport(TransportState::Connected) => return Ok(()),
+            PeerEvent::Fault(error) => return Err(error),
             PeerEvent::Transport(_) | PeerEvent::ControlOpened | PeerEvent::Control(_) => {}
         }
     }

@@ -19,7 +19,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use crate::call_media::CallMedia;
 use crate::figures::Figures;
 use crate::peer::{IceServer, PEER_EVENT_CAPACITY, PeerConfig, PeerConnector, PeerEvent, PeerEventFrom};
-use crate::peer_worker::{PeerOrder, PeerResult, PeerWorker};
+use crate::peer_worker::{PeerOrder, PeerResult, PeerWorker, fault};
 use crate::signaling::{self, SignalingClient, SignalingEvent};
 
 /// Intents waiting for the call. A person does not click faster than this is emptied.
@@ -189,6 +189,7 @@ impl Call {
             PeerEvent::Transport(state) => PeerInput::Transport(state),
             PeerEvent::ControlOpened => PeerInput::ControlOpened,
             PeerEvent::Control(payload) => PeerInput::Control(payload.to_vec()),
+            PeerEvent::Fault(error) => PeerInput::Fault(fault(error)),
         };
         self.on_peer(from.peer, from.attempt, event);
     }

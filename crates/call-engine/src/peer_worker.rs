@@ -145,11 +145,13 @@ fn described(result: Result<String, PeerError>, kind: DescriptionKind) -> PeerIn
     }
 }
 
-fn fault(error: PeerError) -> NegotiationFault {
+/// A failed step as the machine knows it.
+pub(crate) fn fault(error: PeerError) -> NegotiationFault {
     tracing::warn!(%error, "a step of the negotiation failed");
     let words = error.to_string();
     match error {
         PeerError::Create(_) => NegotiationFault::Create(words),
+        PeerError::Fingerprint(_) => NegotiationFault::Fingerprint(words),
         PeerError::RemoteDescription(_) | PeerError::Candidate(_) => NegotiationFault::RemoteDescription(words),
         PeerError::LocalDescription(_) | PeerError::Control(_) => NegotiationFault::LocalDescription(words),
     }

@@ -88,10 +88,12 @@ pub enum PeerEvent {
     ControlOpened,
     /// A message on it.
     Control(Bytes),
+    /// The connection is closed because it must not or cannot be used; nothing comes after it.
+    Fault(PeerError),
 }
 
 /// Why a step failed, in words for the log.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeerError {
     /// The connection could not be made.
     #[error("the peer connection could not be created: {0}")]
@@ -99,6 +101,9 @@ pub enum PeerError {
     /// The other side's description was refused.
     #[error("the remote description was refused: {0}")]
     RemoteDescription(String),
+    /// Who answers does not have the certificate that the description promises, or it promises none (RFC 8122).
+    #[error("the encryption handshake did not succeed: {0}")]
+    Fingerprint(String),
     /// Our own description could not be made or set.
     #[error("the local description could not be made: {0}")]
     LocalDescription(String),

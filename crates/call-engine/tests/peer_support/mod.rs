@@ -3,6 +3,8 @@
 // Every test file uses a part of this.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod path;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 

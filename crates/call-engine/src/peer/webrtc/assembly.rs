@@ -1,6 +1,6 @@
 //! Puts a connection together out of the crate's parts, and asks it what was negotiated.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use call_media::frame::StreamKind;
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
@@ -12,6 +12,7 @@ use webrtc::peer_connection::{PeerConnection, PeerConnectionBuilder};
 use webrtc::rtp_transceiver::RtpSender;
 
 use super::events::{Callbacks, Notice};
+use super::handshake::{Fingerprint, Refusal};
 use super::send::Negotiated;
 use super::setup::{self, Multicast};
 use super::source_filter::{Gate, GatedRuntime};
@@ -30,9 +31,58 @@ pub(super) struct Inner {
     pub(super) tracks: PerStream<Arc<TrackLocalStaticRTP>>,
     pub(super) agreed: watch::Sender<Option<PerStream<Negotiated>>>,
     pub(super) path: Mutex<Option<PathSample>>,
+    /// Of the certificate that the peer's descriptions promise; `None` before the first.
+    pub(super) announced: Mutex<Option<Fingerprint>>,
+    /// Whether the certificate in use was compared with it.
+    pub(super) identity: watch::Sender<PeerIdentity>,
+}
+
+/// What is known of who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PeerIdentity {
+    Unknown,
+    /// It has the certificate that was announced.
+    Confirmed,
 }
 
 impl Inner {
+    /// Compares the certificate in use with the announced one. The stack did so too, inside the handshake.
+    ///
+    /// # Errors
+    /// When they differ or one is not there.
+    pub(super) async fn confirm_certificate(&self) -> Result<(), PeerError> {
+        let unknown = |reason: &str| PeerError::Fingerprint(reason.to_owned());
+        let sctp = self.connection.sctp().await;
+        let transport = sctp
+            .ok_or_else(|| unknown("there is no encrypted transport"))?
+            .transport();
+        let certificates = transport.get_remote_certificates().await;
+        let certificates = certificates.map_err(|error| PeerError::Fingerprint(error.to_string()))?;
+        let certificate = certificates
+            .first()
+            .ok_or_else(|| unknown("the other side showed no certificate"))?;
+        let announced = self
+            .announced()
+            .ok_or_else(|| unknown("no certificate was announced"))?;
+        if Fingerprint::of_certificate(certificate) != announced {
+            return Err(PeerError::Fingerprint(Refusal::Ours.to_string()));
+        }
+        self.identity.send_replace(PeerIdentity::Confirmed);
+        Ok(())
+    }
+
+    pub(super) fn announced(&self) -> Option<Fingerprint> {
+        *self.announced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a description's promise; gives back the one before.
+    pub(super) fn announce(&self, fingerprint: Option<Fingerprint>) -> Option<Fingerprint> {
+        std::mem::replace(
+            &mut *self.announced.lock().unwrap_or_else(PoisonError::into_inner),
+            fingerprint,
+        )
+    }
+
     /// Payload types and extension ids as negotiated.
     pub(super) async fn agreed(&self) -> Result<PerStream<Negotiated>, PeerError> {
         let unknown = Negotiated {

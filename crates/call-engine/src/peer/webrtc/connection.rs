@@ -17,8 +17,11 @@ use tokio::task::AbortHandle;
 use webrtc::data_channel::DataChannel;
 use webrtc::peer_connection::{RTCIceCandidateInit, RTCSdpType, RTCSessionDescription};
 
-use super::assembly::{Inner, add_tracks, build, create_control_channel};
+use super::assembly::{Inner, PeerIdentity, add_tracks, build, create_control_channel};
 use super::events::{Reporter, Watch, ask_for_key_frames, watch_control};
+#[cfg(test)]
+use super::handshake::Fingerprint;
+use super::handshake::HandshakeClock;
 use super::send::{self, Outbox, Packetizer};
 use super::streams::{PerStream, Shared, draw_local_streams};
 use super::watchdog::Watchdog;
@@ -94,6 +97,8 @@ impl WebRtcConnection {
             tracks,
             agreed,
             path: Mutex::new(None),
+            announced: Mutex::new(None),
+            identity: watch::Sender::new(PeerIdentity::Unknown),
         });
         let reporter = Reporter::new(&config);
         let watch = Watch {
@@ -101,13 +106,19 @@ impl WebRtcConnection {
             outbox: Arc::clone(&outbox),
             reporter: reporter.clone(),
             watchdog: Watchdog::default(),
+            handshake: HandshakeClock::default(),
             on_target_bitrate: Arc::clone(&config.on_target_bitrate),
             answers: 0,
         };
         let tasks = Tasks(vec![
             tokio::spawn(send::run(queues, packetizers, agreed_seen)).abort_handle(),
             tokio::spawn(watch.run(notice_queue)).abort_handle(),
-            tokio::spawn(watch_control(Arc::clone(&control), reporter)).abort_handle(),
+            tokio::spawn(watch_control(
+                Arc::clone(&control),
+                reporter,
+                inner.identity.subscribe(),
+            ))
+            .abort_handle(),
             tokio::spawn(ask_for_key_frames(Arc::clone(&inner), key_frame_queue)).abort_handle(),
         ]);
         Ok(Self {
@@ -124,7 +135,11 @@ impl WebRtcConnection {
 
     async fn set_remote(&self, kind: RTCSdpType, sdp: String) -> Result<(), PeerError> {
         let refused = |reason: String| PeerError::RemoteDescription(reason);
-        let remote = description::check(&sdp).map_err(|problem| refused(problem.to_string()))?;
+        let remote = description::check(&sdp)?;
+        // The handshake happens once: another certificate could never be checked against anything.
+        if self.inner.announced().is_some_and(|known| known != remote.fingerprint) {
+            return Err(PeerError::Fingerprint("the announced certificate changed".to_owned()));
+        }
         let parsed = match kind {
             RTCSdpType::Offer => RTCSessionDescription::offer(sdp),
             _ => RTCSessionDescription::answer(sdp),
@@ -132,8 +147,10 @@ impl WebRtcConnection {
         .map_err(|error| refused(error.to_string()))?;
         // Before the crate knows them: the first packet may be in the socket already.
         let before = self.inner.shared.replace_remote_streams(remote.streams);
+        let announced_before = self.inner.announce(Some(remote.fingerprint));
         if let Err(error) = self.inner.connection.set_remote_description(parsed).await {
             self.inner.shared.replace_remote_streams(before);
+            self.inner.announce(announced_before);
             return Err(refused(error.to_string()));
         }
         self.remote_candidates.store(0, Ordering::Relaxed);
@@ -148,6 +165,17 @@ impl WebRtcConnection {
             .await
             .map_err(|error| PeerError::LocalDescription(error.to_string()))?;
         Ok(sdp)
+    }
+
+    #[cfg(test)]
+    pub(super) fn announced(&self) -> Option<Fingerprint> {
+        self.inner.announced()
+    }
+
+    /// Makes another certificate the expected one, behind the back of the stack.
+    #[cfg(test)]
+    pub(super) fn announce(&self, fingerprint: Option<Fingerprint>) {
+        self.inner.announce(fingerprint);
     }
 
     async fn roll_back(&self) -> Result<(), PeerError> {
@@ -219,6 +247,9 @@ impl PeerTransport for WebRtcConnection {
     async fn send_control(&self, payload: Bytes) -> Result<(), PeerError> {
         if payload.len() > MAX_CONTROL_BYTES {
             return Err(PeerError::Control(format!("it has {} bytes", payload.len())));
+        }
+        if *self.inner.identity.borrow() != PeerIdentity::Confirmed {
+            return Err(PeerError::Control("it is not known who would get it".to_owned()));
         }
         self.control
             .try_send(BytesMut::from(&payload[..]))

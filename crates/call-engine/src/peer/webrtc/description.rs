@@ -5,7 +5,9 @@
 
 use std::collections::HashMap;
 
+use super::handshake::Fingerprint;
 use super::streams::{Role, STREAM_KINDS, SsrcUse};
+use crate::peer::PeerError;
 
 /// Ours have under 6 KiB.
 const MAX_DESCRIPTION_BYTES: usize = 64 * 1024;
@@ -17,6 +19,8 @@ const MAX_SSRCS_PER_SECTION: usize = 4;
 pub(super) enum DescriptionProblem {
     #[error("it has {0} bytes, more than {MAX_DESCRIPTION_BYTES}")]
     TooLong(usize),
+    #[error("it has a line that two readers may understand differently")]
+    AmbiguousLine,
     #[error("its media sections are [{0}], not audio, video, video, application")]
     Sections(String),
     #[error("it has no sha-256 certificate fingerprint")]
@@ -31,9 +35,27 @@ pub(super) enum DescriptionProblem {
     BadSsrcs,
 }
 
+impl From<DescriptionProblem> for PeerError {
+    fn from(problem: DescriptionProblem) -> Self {
+        let words = problem.to_string();
+        match problem {
+            DescriptionProblem::NoFingerprint
+            | DescriptionProblem::BadFingerprint
+            | DescriptionProblem::TwoFingerprints => Self::Fingerprint(words),
+            DescriptionProblem::TooLong(_)
+            | DescriptionProblem::AmbiguousLine
+            | DescriptionProblem::Sections(_)
+            | DescriptionProblem::DuplicateSsrc(_)
+            | DescriptionProblem::BadSsrcs => Self::RemoteDescription(words),
+        }
+    }
+}
+
 /// What we need to know of an accepted description.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct RemoteDescription {
+    /// Of the certificate that the peer will show.
+    pub(super) fingerprint: Fingerprint,
     /// What each announced SSRC is.
     pub(super) streams: HashMap<u32, SsrcUse>,
 }
@@ -47,8 +69,26 @@ pub(super) fn check(sdp: &str) -> Result<RemoteDescription, DescriptionProblem> 
         return Err(DescriptionProblem::TooLong(sdp.len()));
     }
     check_sections(sdp)?;
-    check_fingerprints(sdp)?;
-    read_streams(sdp)
+    check_lines(sdp)?;
+    Ok(RemoteDescription {
+        fingerprint: read_fingerprint(sdp)?,
+        streams: read_streams(sdp)?,
+    })
+}
+
+/// The stack below skips line breaks and trims values, so that what we read as part of a value could be a line to it.
+fn check_lines(sdp: &str) -> Result<(), DescriptionProblem> {
+    let clear = |line: &str| {
+        let mut characters = line.chars();
+        let is_field =
+            characters.next().is_some_and(|kind| kind.is_ascii_lowercase()) && characters.next() == Some('=');
+        is_field && characters.next().is_some_and(|first| !first.is_whitespace()) && !line.contains(char::is_control)
+    };
+    if sdp.lines().all(clear) {
+        Ok(())
+    } else {
+        Err(DescriptionProblem::AmbiguousLine)
+    }
 }
 
 fn check_sections(sdp: &str) -> Result<(), DescriptionProblem> {
@@ -65,39 +105,30 @@ fn check_sections(sdp: &str) -> Result<(), DescriptionProblem> {
     }
 }
 
-/// RFC 8122, section 5; the same one may stand in several places.
-fn check_fingerprints(sdp: &str) -> Result<(), DescriptionProblem> {
-    let mut found: Option<&str> = None;
+/// RFC 8122, section 5: one certificate in all. The same one may stand in several places, as every bundle has it.
+fn read_fingerprint(sdp: &str) -> Result<Fingerprint, DescriptionProblem> {
+    let mut found = None;
     for value in sdp.lines().filter_map(|line| line.strip_prefix("a=fingerprint:")) {
-        let Some(digest) = value.strip_prefix("sha-256 ") else {
-            return Err(DescriptionProblem::BadFingerprint);
-        };
-        let bytes = digest.split(':').count();
-        let hex = digest
-            .split(':')
-            .all(|byte| byte.len() == 2 && byte.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        if bytes != 32 || !hex {
-            return Err(DescriptionProblem::BadFingerprint);
-        }
-        match found {
-            Some(first) if !first.eq_ignore_ascii_case(digest) => return Err(DescriptionProblem::TwoFingerprints),
-            Some(_) | None => found = Some(digest),
+        let read = value.strip_prefix("sha-256 ").and_then(Fingerprint::parse);
+        let fingerprint = read.ok_or(DescriptionProblem::BadFingerprint)?;
+        if *found.get_or_insert(fingerprint) != fingerprint {
+            return Err(DescriptionProblem::TwoFingerprints);
         }
     }
-    found.map(|_| ()).ok_or(DescriptionProblem::NoFingerprint)
+    found.ok_or(DescriptionProblem::NoFingerprint)
 }
 
 /// `a=ssrc` and `a=ssrc-group:FID` (RFC 5576): the sections' order says which stream an SSRC belongs to.
-fn read_streams(sdp: &str) -> Result<RemoteDescription, DescriptionProblem> {
-    let mut remote = RemoteDescription::default();
+fn read_streams(sdp: &str) -> Result<HashMap<u32, SsrcUse>, DescriptionProblem> {
+    let mut streams = HashMap::new();
     for (kind, section) in STREAM_KINDS.into_iter().zip(media_sections(sdp)) {
         for (ssrc, role) in section_ssrcs(section)? {
-            if remote.streams.insert(ssrc, SsrcUse { kind, role }).is_some() {
+            if streams.insert(ssrc, SsrcUse { kind, role }).is_some() {
                 return Err(DescriptionProblem::DuplicateSsrc(ssrc));
             }
         }
     }
-    Ok(remote)
+    Ok(streams)
 }
 
 fn section_ssrcs(section: &str) -> Result<Vec<(u32, Role)>, DescriptionProblem> {
@@ -217,10 +248,29 @@ mod tests {
         for bad in [
             "a=fingerprint:sha-1 0A:0B\r\n",
             "a=fingerprint:sha-256 0A\r\n",
+            &good.replacen("sha-256", "sha-512", 1),
+            &good.replacen("sha-256", "SHA-256", 1),
+            &good.replacen("\r\n", ":0A\r\n", 1),
+            &format!("{good}a=fingerprint:sha-1 0A:0B\r\n"),
             &good.replacen("0A", "0G", 1),
         ] {
             let sdp = offer().replacen(&good, bad, 1);
             assert_eq!(check(&sdp).unwrap_err(), DescriptionProblem::BadFingerprint);
+        }
+    }
+
+    #[test]
+    fn a_line_that_hides_another_is_refused() {
+        let hidden = fingerprint("0B");
+        for sdp in [
+            offer().replacen("s=-\r\n", &format!("s=-\r\n\r{hidden}"), 1),
+            offer().replacen("s=-\r\n", &format!("s=-\r\n{}", hidden.replace("a=", "a= ")), 1),
+            offer().replacen("s=-\r\n", &format!("s=-\r{hidden}"), 1),
+            offer().replacen("s=-\r\n", "s=-\r\n\r\n", 1),
+            offer().replacen("s=-\r\n", &format!("s=-\r\n {hidden}"), 1),
+            offer().replacen("s=-\r\n", "s=-\0\r\n", 1),
+        ] {
+            assert_eq!(check(&sdp).unwrap_err(), DescriptionProblem::AmbiguousLine);
         }
     }
 

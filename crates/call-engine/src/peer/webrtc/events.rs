@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use call_core::{Attempt, IceCandidate, PeerKey, TransportState};
 use call_media::frame::{StreamKind, VideoKind};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 use webrtc::media_stream::track_local::TrackLocal;
@@ -20,12 +20,13 @@ use webrtc::peer_connection::{
     PeerConnectionEventHandler, RTCIceConnectionState, RTCPeerConnectionIceEvent, RTCPeerConnectionState, StatsSelector,
 };
 
-use super::assembly::Inner;
+use super::assembly::{Inner, PeerIdentity};
+use super::handshake::HandshakeClock;
 use super::send::Outbox;
 use super::statistics;
 use super::streams::Shared;
 use super::watchdog::{Consent, Watchdog};
-use crate::peer::{PeerConfig, PeerEvent, PeerEventFrom};
+use crate::peer::{PeerConfig, PeerError, PeerEvent, PeerEventFrom};
 
 /// How often the path is looked at: silence is told at most so much later.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
@@ -33,6 +34,7 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 /// What the crate tells us, in short.
 pub(super) enum Notice {
     Candidate(IceCandidate),
+    Ice(RTCIceConnectionState),
     State(RTCPeerConnectionState),
 }
 
@@ -78,6 +80,7 @@ impl PeerConnectionEventHandler for Callbacks {
         if state == RTCIceConnectionState::Connected {
             self.shared.note_first(&self.shared.ice_connected_us, Instant::now());
         }
+        self.pass_on(Notice::Ice(state));
     }
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
@@ -119,6 +122,7 @@ pub(super) struct Watch {
     pub(super) outbox: Arc<Outbox>,
     pub(super) reporter: Reporter,
     pub(super) watchdog: Watchdog,
+    pub(super) handshake: HandshakeClock,
     pub(super) on_target_bitrate: Arc<dyn Fn(u32) + Send + Sync>,
     /// Answers to consent checks when they were last counted.
     pub(super) answers: u64,
@@ -135,6 +139,10 @@ impl Watch {
                     Some(Notice::Candidate(candidate)) => {
                         self.reporter.report(PeerEvent::LocalCandidate(candidate)).await
                     }
+                    Some(Notice::Ice(state)) => {
+                        self.path_changed(state);
+                        true
+                    }
                     Some(Notice::State(state)) => self.state_changed(state).await,
                     None => false,
                 },
@@ -146,12 +154,48 @@ impl Watch {
         }
     }
 
+    fn path_changed(&mut self, state: RTCIceConnectionState) {
+        match state {
+            RTCIceConnectionState::Connected | RTCIceConnectionState::Completed => {
+                if *self.inner.identity.borrow() == PeerIdentity::Unknown {
+                    self.handshake.path_found(Instant::now());
+                }
+            }
+            // Searching or gone: the handshake cannot go on.
+            _ => self.handshake.stop(),
+        }
+    }
+
+    /// Ends the connection and says why. Always false: there is nothing more to watch.
+    async fn give_up(&mut self, error: PeerError) -> bool {
+        tracing::warn!(%error, "a peer connection is closed");
+        self.outbox.shut();
+        // Closing must not wait for a slow driver, nor the driver for the close.
+        let (closed, reported) = tokio::join!(
+            self.inner.connection.close(),
+            self.reporter.report(PeerEvent::Fault(error))
+        );
+        if let Err(error) = closed {
+            tracing::debug!(%error, "a refused peer connection did not close cleanly");
+        }
+        if !reported {
+            tracing::debug!("the driver ended before a peer connection failed");
+        }
+        false
+    }
+
     async fn state_changed(&mut self, state: RTCPeerConnectionState) -> bool {
         let Some(state) = transport_state(state) else {
             return true;
         };
         match state {
-            TransportState::Connected => self.connected().await,
+            TransportState::Connected => {
+                if let Err(error) = self.inner.confirm_certificate().await {
+                    return self.give_up(error).await;
+                }
+                self.handshake.stop();
+                self.connected().await;
+            }
             TransportState::Failed | TransportState::Closed => {
                 self.watchdog.disconnected();
                 self.outbox.shut();
@@ -176,9 +220,27 @@ impl Watch {
         }
     }
 
+    /// Why the handshake will not end well, if so.
+    fn handshake_fault(&self, now: Instant) -> Option<PeerError> {
+        if *self.inner.identity.borrow() == PeerIdentity::Confirmed {
+            return None;
+        }
+        let shared = &self.inner.shared;
+        if let Some(refusal) = shared.refusal.get() {
+            return Some(PeerError::Fingerprint(refusal.to_string()));
+        }
+        let limit = self.handshake.overdue(now, shared.rtt())?.as_secs_f32();
+        Some(PeerError::Fingerprint(format!(
+            "what answers is not who was announced, or the network lets nothing encrypted through; {limit:.1} s passed"
+        )))
+    }
+
     /// Reads the path's state and tells what has changed.
     async fn look(&mut self) -> bool {
         let now = Instant::now();
+        if let Some(error) = self.handshake_fault(now) {
+            return self.give_up(error).await;
+        }
         let report = self.inner.connection.get_stats(now, StatsSelector::None).await;
         let path = statistics::path(&report);
         *self.inner.path.lock().unwrap_or_else(PoisonError::into_inner) = path;
@@ -216,8 +278,20 @@ fn transport_state(state: RTCPeerConnectionState) -> Option<TransportState> {
     }
 }
 
-/// Carries control messages to the driver; while it is slow, the peer is slowed down (SCTP's receive window).
-pub(super) async fn watch_control(control: Arc<dyn DataChannel>, reporter: Reporter) {
+/// Carries control messages to the driver once it is known who sends them; while it is slow, the peer is slowed down
+/// (SCTP's receive window).
+pub(super) async fn watch_control(
+    control: Arc<dyn DataChannel>,
+    reporter: Reporter,
+    mut identity: watch::Receiver<PeerIdentity>,
+) {
+    if identity
+        .wait_for(|known| *known == PeerIdentity::Confirmed)
+        .await
+        .is_err()
+    {
+        return;
+    }
     while let Some(event) = control.poll().await {
         let event = match event {
             DataChannelEvent::OnOpen => PeerEvent::ControlOpened,

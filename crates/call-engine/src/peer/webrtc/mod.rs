@@ -7,6 +7,8 @@
 //! | `events` | what happens by itself, to the driver; the watch over the path |
 //! | `setup` | codecs, timers, addresses, the chain of packet handlers |
 //! | `description` | refuses remote descriptions that are not of our form |
+//! | `handshake` | whether who answers has the certificate that was announced |
+//! | `handshake_repeats` | lets a handshake go on after losses |
 //! | `streams` | who is who on the wire, and the counters |
 //! | `send` | encoded frames to RTP |
 //! | `chain` | the plumbing of our packet handlers |
@@ -30,6 +32,10 @@ mod connection;
 mod delivery;
 mod description;
 mod events;
+mod handshake;
+mod handshake_repeats;
+#[cfg(test)]
+mod identity_tests;
 mod nack;
 mod pacer;
 mod rtx;

@@ -20,6 +20,8 @@ use webrtc::runtime::{
     Transmit,
 };
 
+use super::handshake::{Refusal, refuses_certificate};
+use super::handshake_repeats::HandshakeRepeats;
 use super::streams::Shared;
 
 /// Our requests whose answers are awaited: what all pairs of a large candidate list send in a second.
@@ -42,7 +44,10 @@ enum Verdict {
     Pass,
     /// Passes, and the peer answered a check of ours: it is there and agrees to be sent to (RFC 7675).
     Consent,
+    /// From a stranger.
     Drop,
+    /// From the peer, but the stack must not see it.
+    Repeat,
 }
 
 /// Why we sent a request.
@@ -65,6 +70,7 @@ struct Pending {
 struct SourceFilter {
     pending: VecDeque<Pending>,
     trusted: HashMap<SocketAddr, Instant>,
+    repeats: HandshakeRepeats,
 }
 
 impl SourceFilter {
@@ -91,8 +97,9 @@ impl SourceFilter {
     /// A datagram arrived.
     fn received(&mut self, datagram: &[u8], source: SocketAddr, now: Instant) -> Verdict {
         match stun(datagram) {
-            None if self.trusted.contains_key(&source) => Verdict::Pass,
-            None => Verdict::Drop,
+            None if !self.trusted.contains_key(&source) => Verdict::Drop,
+            None if self.repeats.is_repeat(datagram) => Verdict::Repeat,
+            None => Verdict::Pass,
             Some((Class::Success, id)) => match self.answered(id, source) {
                 Some(purpose) => {
                     self.trust(source, now);
@@ -185,10 +192,17 @@ impl Gate {
         self.filter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn refused(&self, refusal: Refusal) {
+        // The first one tells: its answer may be an alert too.
+        self.shared.refusal.get_or_init(|| refusal);
+    }
+
     fn sent(&self, datagram: &[u8], destination: SocketAddr) {
         // Media by far most of the time: look before locking.
         if stun(datagram).is_some() {
             self.filter().sent(datagram, destination);
+        } else if refuses_certificate(datagram) {
+            self.refused(Refusal::Ours);
         }
     }
 
@@ -202,9 +216,13 @@ impl Gate {
             let length = segment.len();
             match filter.received(&buffer[segment.clone()], meta.addr, now) {
                 Verdict::Drop => self.shared.count_refused(),
+                Verdict::Repeat => {}
                 verdict @ (Verdict::Pass | Verdict::Consent) => {
                     if verdict == Verdict::Consent {
                         self.shared.consented(now);
+                    }
+                    if refuses_certificate(&buffer[segment.clone()]) {
+                        self.refused(Refusal::Theirs);
                     }
                     buffer.copy_within(segment, kept);
                     kept += length;

@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use call_media::frame::{StreamKind, VideoKind};
 use webrtc::peer_connection::crypto;
 
+use super::handshake::Refusal;
 use crate::peer::PeerError;
 
 /// The media sections in the order of every description we make or accept.
@@ -202,6 +203,8 @@ pub(super) struct Shared {
     pub(super) local: LocalStreams,
     local_by_ssrc: HashMap<u32, SsrcUse>,
     remote_by_ssrc: Mutex<HashMap<u32, SsrcUse>>,
+    /// Set when an end turned down the other's certificate.
+    pub(super) refusal: OnceLock<Refusal>,
     pub(super) sent: PerStream<SentCounters>,
     pub(super) received: PerStream<ReceivedCounters>,
     /// Packets of an SSRC that no description announced.
@@ -251,6 +254,7 @@ impl Shared {
             local,
             local_by_ssrc,
             remote_by_ssrc: Mutex::default(),
+            refusal: OnceLock::new(),
             sent: PerStream::default(),
             received: PerStream::default(),
             unknown_packets: AtomicU64::new(0),
