@@ -36,7 +36,11 @@ fn media_actions(world: &World, end: usize, from: usize) -> Vec<Action> {
         | Action::AddCandidate { .. }
         | Action::ApplyLocalMedia(_)
         | Action::Finished(_) => true,
-        Action::InviteChanged { .. } | Action::ConnectSignaling | Action::Signal(_) | Action::CloseSignaling | Action::SendControl { .. } => false,
+        Action::InviteChanged { .. }
+        | Action::ConnectSignaling
+        | Action::Signal(_)
+        | Action::CloseSignaling
+        | Action::SendControl { .. } => false,
     };
     world.ends[end].actions[from..]
         .iter()

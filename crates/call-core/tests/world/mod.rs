@@ -6,6 +6,7 @@
 #![allow(dead_code)]
 
 pub mod connection;
+pub mod hostile;
 pub mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,7 @@ use call_core::{
 };
 use connection::{Connection, ConnectionId, PathState, SignalingState, StepResult};
 use server::{Server, Socket, Verdict};
-use signaling_protocol::{ClientMessage, ServerMessage};
+use signaling_protocol::{Blob, ClientMessage, ServerMessage, Slot};
 use trust::{Entropy, IdentityKey};
 
 /// How often the paths of peer connections are looked at.
@@ -70,6 +71,20 @@ enum Event {
     Control(ConnectionId, Vec<u8>),
 }
 
+/// A blob on its way through the server.
+#[derive(Clone, Debug)]
+pub struct Passing {
+    pub from: Slot,
+    pub to: Slot,
+    pub blob: Vec<u8>,
+}
+
+/// What a hostile server does with the blobs it should only pass on.
+pub trait Hostility {
+    /// What is delivered, in this order, when `passing` should be.
+    fn pass(&mut self, dice: &mut Dice, passing: Passing) -> Vec<Passing>;
+}
+
 /// One process.
 pub struct End {
     pub machine: CallMachine,
@@ -93,6 +108,10 @@ pub struct World {
     pub server_is_up: bool,
     pub ends: Vec<End>,
     pub connections: Vec<Connection>,
+    /// What the server does with blobs, when it is not honest.
+    pub hostility: Option<Box<dyn Hostility>>,
+    /// All that a server can learn of blobs.
+    pub recorded: Option<Vec<Passing>>,
     /// Ends that cannot reach each other.
     pub blocked: BTreeSet<(usize, usize)>,
     events: BTreeMap<(Time, u64), Event>,
@@ -125,6 +144,8 @@ impl World {
             server_is_up: true,
             ends: Vec::new(),
             connections: Vec::new(),
+            hostility: None,
+            recorded: None,
             blocked: BTreeSet::new(),
             events: BTreeMap::new(),
             next_event: 0,
@@ -631,10 +652,33 @@ impl World {
 
     fn flush_server(&mut self) {
         for (socket, message) in std::mem::take(&mut self.server.out) {
-            if let Some(end) = self.ends.iter().position(|end| end.socket == Some(socket)) {
-                let message = SignalingInput::Message(message);
-                self.post(socket, false, Event::ToEnd(end, socket, message));
+            match (message, self.server.slot_of(socket)) {
+                (ServerMessage::Relay { from, blob }, Some(to)) => self.pass_on(Passing { from, to, blob: blob.0 }),
+                (message, _) => self.deliver(socket, message),
             }
+        }
+    }
+
+    fn pass_on(&mut self, passing: Passing) {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push(passing.clone());
+        }
+        let delivered = match &mut self.hostility {
+            Some(hostility) => hostility.pass(&mut self.dice, passing),
+            None => vec![passing],
+        };
+        for Passing { from, to, blob } in delivered {
+            if let Some(socket) = self.server.socket_of(to) {
+                let blob = Blob(blob);
+                self.deliver(socket, ServerMessage::Relay { from, blob });
+            }
+        }
+    }
+
+    fn deliver(&mut self, socket: Socket, message: ServerMessage) {
+        if let Some(end) = self.ends.iter().position(|end| end.socket == Some(socket)) {
+            let message = SignalingInput::Message(message);
+            self.post(socket, false, Event::ToEnd(end, socket, message));
         }
     }
 

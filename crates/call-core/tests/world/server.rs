@@ -129,7 +129,11 @@ impl Server {
         self.tell_others(slot, notice);
     }
 
-    fn slot_of(&self, socket: Socket) -> Option<Slot> {
+    pub fn socket_of(&self, slot: Slot) -> Option<Socket> {
+        self.members.get(&slot).and_then(|member| member.socket)
+    }
+
+    pub fn slot_of(&self, socket: Socket) -> Option<Slot> {
         self.members
             .iter()
             .find(|(_, member)| member.socket == Some(socket))
