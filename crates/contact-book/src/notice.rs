@@ -7,9 +7,9 @@ use trust::PublicKey;
 /// Something that is not as it should be, or not as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Notice {
-    /// There is no keyring to use, so a new key was put in a file. Said once, when the file is made.
+    /// There is no keyring, or it is locked or late, so a new key was put in a file. Said once, when the file is made.
     #[error(
-        "This computer has no keyring that Visavis can use. Your identity key is kept in the file {}, which only you can read.", .0.display()
+        "Visavis could not use a keyring on this computer. Your identity key is kept in the file {}, which only you can read.", .0.display()
     )]
     KeyInFile(PathBuf),
     /// Others could read the key file; now they cannot.

@@ -13,6 +13,8 @@ pub(crate) enum Mood {
     /// No D-Bus, no service.
     Absent,
     Locked,
+    /// Works for so many requests in all, counted from the first, and is gone then.
+    WorksUntil(usize),
     /// Takes everything and keeps nothing.
     Forgetful,
 }
@@ -95,11 +97,13 @@ impl MockKeyring {
 
     fn entry(&self, user: &str) -> keyring::Result<keyring::Entry> {
         drop(self.gate.read().unwrap());
-        *self.passed.lock().unwrap() += 1;
+        let mut passed = self.passed.lock().unwrap();
+        *passed += 1;
         self.one_more.notify_all();
         let store = match *self.mood.lock().unwrap() {
             Mood::Works => Arc::clone(&self.store),
-            Mood::Absent => return Err(keyring::Error::NoDefaultStore),
+            Mood::WorksUntil(last) if *passed <= last => Arc::clone(&self.store),
+            Mood::WorksUntil(_) | Mood::Absent => return Err(keyring::Error::NoDefaultStore),
             Mood::Locked => {
                 let entry = self.store.build(SERVICE, user, None)?;
                 let credential: &mock::Cred = entry.as_any().downcast_ref().unwrap();

@@ -301,6 +301,23 @@ fn a_key_that_cannot_be_replaced_stays() {
 }
 
 #[test]
+fn a_keyring_that_is_gone_before_it_confirms_leaves_a_key_that_is_expected() {
+    let (folder, mock, identity) = settled();
+    let (mut profile, _) = open_seeded(&folder, Some(mock.patient()), 2);
+    // The old one is written and read back, the new one is written and not read back.
+    mock.set_mood(Mood::WorksUntil(mock.requests() + 3));
+    assert!(matches!(
+        profile.replace_identity(key(9)),
+        Err(ProfileError::Keyring(_))
+    ));
+    assert_eq!(profile.identity().public(), identity.public());
+    mock.set_mood(Mood::Works);
+    let (again, notices) = open_seeded(&folder, Some(mock.patient()), 3);
+    assert_eq!((again.identity().public(), notices), (key(9).public(), vec![]));
+    assert_eq!(mock.names().len(), 2);
+}
+
+#[test]
 fn an_identity_imported_while_the_keyring_is_locked_goes_into_a_file() {
     let (folder, mock, identity) = settled();
     mock.set_mood(Mood::Locked);
