@@ -30,7 +30,7 @@ pub use input::{
     SignalingInput, SignalingLoss, Switch, TransportState, VideoSource,
 };
 pub use machine::{CallConfig, CallMachine, TrustConfig, WhenEmpty};
-pub use peer_message::ParticipantId;
+pub use peer_message::{ParticipantId, clean_name};
 pub use snapshot::{CallPhase, CallSnapshot, LinkState, LocalMedia, ParticipantSnapshot, SendTimings, SignalingState};
 pub use standing::{
     Admission, Alarm, Badge, Door, KnownContact, PublicKey, RoomRole, RoomState, Symbols, Verification,

@@ -13,6 +13,7 @@ mod figures;
 mod gap_meter;
 pub mod handle;
 mod media_session;
+pub mod nearby;
 pub mod peer;
 mod peer_worker;
 pub mod people;

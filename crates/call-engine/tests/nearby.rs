@@ -1,0 +1,105 @@
+//! Two searches on one machine find each other over real multicast, see changes, and see who leaves.
+
+#![allow(clippy::unwrap_used)]
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::time::Duration;
+
+use call_engine::nearby::{Announcement, Nearby, NearbyChange, NearbyPeer};
+
+/// Ends a test that hangs; never part of what is asserted.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Whether this machine hears its own multicast at all: containers often do not.
+fn hears_multicast() -> bool {
+    let group = Ipv4Addr::new(224, 0, 0, 251);
+    let hears = || -> std::io::Result<()> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED)?;
+        socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+        socket.send_to(b"?", (group, socket.local_addr()?.port()))?;
+        socket.recv(&mut [0; 8]).map(drop)
+    };
+    hears()
+        .inspect_err(|error| println!("no multicast here, nothing to see: {error}"))
+        .is_ok()
+}
+
+/// Of this run alone: other searches may go on beside it.
+fn announcement(name: &str, marker: u8) -> Announcement {
+    let mut secret = [marker; 16];
+    secret[..4].copy_from_slice(&std::process::id().to_be_bytes());
+    Announcement {
+        name: name.to_owned(),
+        port: 4433,
+        secret,
+    }
+}
+
+/// The next time this one is found with this name.
+async fn found(nearby: &mut Nearby, wanted: &Announcement) -> NearbyPeer {
+    let search = async {
+        loop {
+            match nearby.next().await.unwrap() {
+                NearbyChange::Found(peer) if peer.secret == wanted.secret && peer.name == wanted.name => return peer,
+                NearbyChange::Found(_) | NearbyChange::Gone { .. } => {}
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, search).await.unwrap()
+}
+
+async fn gone(nearby: &mut Nearby, wanted: &str) {
+    let search = async {
+        loop {
+            match nearby.next().await.unwrap() {
+                NearbyChange::Gone { id } if id == wanted => return,
+                NearbyChange::Found(_) | NearbyChange::Gone { .. } => {}
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, search).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_find_each_other_see_a_new_name_and_a_goodbye() {
+    if !hears_multicast() {
+        return;
+    }
+    let (ada, bob) = (announcement("Ada", 1), announcement("Bob", 2));
+    let mut at_ada = Nearby::start(Some(ada.clone())).unwrap();
+    let mut at_bob = Nearby::start(Some(bob.clone())).unwrap();
+    let bob_seen = found(&mut at_ada, &bob).await;
+    let ada_seen = found(&mut at_bob, &ada).await;
+    assert_ne!(ada_seen.id, bob_seen.id);
+    assert_eq!((ada_seen.address.port(), bob_seen.address.port()), (4433, 4433));
+
+    let countess = announcement("Countess of Lovelace", 1);
+    at_ada.announce(Some(countess.clone())).unwrap();
+    let renamed = found(&mut at_bob, &countess).await;
+    assert_eq!(renamed.id, ada_seen.id);
+
+    at_ada.announce(None).unwrap();
+    gone(&mut at_bob, &ada_seen.id).await;
+    // Hidden, one still sees the others; and may show oneself again.
+    at_ada.announce(Some(ada.clone())).unwrap();
+    assert_eq!(found(&mut at_bob, &ada).await.id, ada_seen.id);
+
+    drop(at_bob);
+    gone(&mut at_ada, &bob_seen.id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_looks_is_seen_by_nobody() {
+    if !hears_multicast() {
+        return;
+    }
+    let (ada, bob) = (announcement("Ada", 3), announcement("Bob", 4));
+    let mut watcher = Nearby::start(None).unwrap();
+    let _visible = Nearby::start(Some(ada.clone())).unwrap();
+    let seen = found(&mut watcher, &ada).await;
+    // Another start has another name: days cannot be linked.
+    let again = Nearby::start(Some(bob.clone())).unwrap();
+    assert_ne!(found(&mut watcher, &bob).await.id, seen.id);
+    drop(again);
+}
