@@ -83,7 +83,7 @@ impl Search<'_> {
             Known::Recorded(KeyRecord {
                 place: KeyPlace::Keyring(name),
                 ..
-            }) => self.from_keyring(known, name),
+            }) => self.read_keyring(known, name),
             Known::Recorded(KeyRecord {
                 place: KeyPlace::File, ..
             })
@@ -93,7 +93,7 @@ impl Search<'_> {
     }
 
     /// The key is in the keyring, and nowhere else.
-    fn from_keyring(&mut self, known: &Known, name: &str) -> (IdentityKey, KeyStorage) {
+    fn read_keyring(&mut self, known: &Known, name: &str) -> (IdentityKey, KeyStorage) {
         match self.keyring.map(|keyring| keyring.read(name)) {
             Some(Ok(Some(key))) => self.found(known, KeyPlace::Keyring(name.to_owned()), key),
             Some(Ok(None)) => self.temporary(Notice::KeyMissing),

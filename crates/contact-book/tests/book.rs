@@ -1,5 +1,7 @@
 //! The book against a model of it, and its bounds.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use contact_book::{

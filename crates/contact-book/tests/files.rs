@@ -1,5 +1,7 @@
 //! Files that are damaged, newer, older, readable for others or used by two at once: nothing in them is ever lost.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Barrier;
