@@ -138,6 +138,8 @@ pub(crate) enum PeerMessage {
     Symbols { message: SymbolMessage },
     /// From the host: who may enter.
     Room {
+        /// Counts changes: an older one may come late on another way.
+        revision: u32,
         door: Door,
         /// Whether the invite lets nobody new in any more.
         has_expired: bool,

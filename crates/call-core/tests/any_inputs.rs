@@ -26,7 +26,9 @@ fn any_message() -> impl Strategy<Value = Value> {
         Just(json!({"v": 1, "type": "admission", "entry": "locked"})),
         Just(json!({"v": 1, "type": "admission", "entry": "refused"})),
         Just(json!({"v": 1, "type": "moved", "secret": OURS})),
-        Just(json!({"v": 1, "type": "room", "door": "knock", "has_expired": true, "admitted": [], "refused": []})),
+        Just(
+            json!({"v": 1, "type": "room", "revision": 1, "door": "knock", "has_expired": true, "admitted": [], "refused": []})
+        ),
     ]
 }
 

@@ -16,7 +16,7 @@ use crate::machine::CallMachine;
 use crate::machine::connections::Turn;
 use crate::machine::greeting::Stranger;
 use crate::machine::messages::Ways;
-use crate::peer::{Decision, Word};
+use crate::peer::{Decision, PeerLink, Word};
 use crate::peer_message::{Entry, MAX_KEYS_TOLD, PeerMessage};
 use crate::standing::{Badge, Door, KnownContact, RoomRole, RoomState, Verification};
 use crate::time::Time;
@@ -30,6 +30,10 @@ const KEYS_KEPT: usize = MAX_KEYS_TOLD;
 pub(super) struct Rules {
     role: RoomRole,
     host_tag: [u8; 16],
+    /// As host: counts changes of what we tell.
+    revision: u32,
+    /// From whom we heard last, and which of theirs.
+    heard: Option<(PeerKey, u32)>,
     door: Door,
     /// The host alone knows when.
     expires_at: Option<Time>,
@@ -83,6 +87,8 @@ impl Rules {
         Self {
             role,
             host_tag,
+            revision: 0,
+            heard: None,
             door,
             expires_at,
             has_expired: false,
@@ -138,6 +144,7 @@ impl Rules {
 
     fn message(&self) -> PeerMessage {
         PeerMessage::Room {
+            revision: self.revision,
             door: self.door,
             has_expired: self.has_expired,
             admitted: self.admitted.told(),
@@ -251,6 +258,29 @@ impl CallMachine {
         }
     }
 
+    /// What a participant has decided about us since they greeted, or because of who we are.
+    pub(super) fn on_admission(&mut self, key: PeerKey, entry: Entry, now: Time) {
+        if entry == Entry::Wait {
+            self.take_back(key);
+        }
+        self.on_entry(key, entry, Turn::Ours, now);
+    }
+
+    /// They said that we may come in before they knew who we are, and now they are not sure.
+    fn take_back(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        match peer.link {
+            PeerLink::Greeting { .. } | PeerLink::Negotiating { .. } => {
+                peer.word = Word::Wait;
+                self.close_connection(key);
+                self.peers
+                    .entry(key)
+                    .and_modify(|peer| peer.link = PeerLink::Greeting { connection: None });
+            }
+            PeerLink::Connected { .. } | PeerLink::Reconnecting { .. } | PeerLink::Unreachable { .. } => {}
+        }
+    }
+
     fn go_on_if_let_in(&mut self, key: PeerKey, turn: Turn, now: Time) {
         let Some(peer) = self.peers.get(&key).filter(|peer| peer.is_let_in()) else {
             return;
@@ -349,6 +379,7 @@ impl CallMachine {
         if self.rules.role == RoomRole::Guest {
             return;
         }
+        self.rules.revision = self.rules.revision.saturating_add(1);
         let message = self.rules.message();
         for key in self.peer_keys() {
             let is_in = |peer: &crate::peer::Peer| peer.participant.is_some() && peer.decision == Decision::Open;
@@ -396,6 +427,12 @@ impl CallMachine {
             self.dropped.unentitled += 1;
             return;
         }
+        let is_old = |(whose, revision): (PeerKey, u32)| whose == from && revision > rules.revision;
+        if self.rules.heard.is_some_and(is_old) {
+            self.dropped.stale += 1;
+            return;
+        }
+        self.rules.heard = Some((from, rules.revision));
         self.rules.door = rules.door;
         self.rules.has_expired = rules.has_expired;
         let own = self.own.identity.public();
@@ -459,6 +496,7 @@ impl CallMachine {
 /// [`PeerMessage::Room`].
 #[derive(Debug)]
 pub(super) struct ToldRules {
+    pub revision: u32,
     pub door: Door,
     pub has_expired: bool,
     pub admitted: Vec<Hex<32>>,

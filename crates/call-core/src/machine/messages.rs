@@ -8,7 +8,6 @@ use crate::action::Action;
 use crate::input::PeerKey;
 use crate::machine::CallMachine;
 use crate::machine::admission::ToldRules;
-use crate::machine::connections::Turn;
 use crate::negotiation::RemoteDescription;
 use crate::peer::{ControlChannel, Decision, HelloState, MediaPath, Peer, ServerPath};
 use crate::peer_message::{MessageError, PeerMessage};
@@ -106,7 +105,6 @@ impl CallMachine {
             (PeerMessage::Check, _) => self.send_sealed(slot, &PeerMessage::Checked),
             (PeerMessage::Checked, _) => {}
             (PeerMessage::Symbols { message }, Some(key)) => self.on_symbols(slot, key, message, now),
-            (PeerMessage::Admission { entry }, Some(key)) => self.on_entry(key, entry, Turn::Ours, now),
             (message, Some(key)) => self.on_message(key, message, now),
             (_, None) => self.dropped.unknown_sender += 1,
         }
@@ -149,14 +147,16 @@ impl CallMachine {
             | PeerMessage::Hello { .. }
             | PeerMessage::Symbols { .. } => self.dropped.malformed += 1,
             PeerMessage::Bye => self.remove_peer(key, Departure::HungUp, now),
-            PeerMessage::Admission { entry } => self.on_entry(key, entry, Turn::Ours, now),
+            PeerMessage::Admission { entry } => self.on_admission(key, entry, now),
             PeerMessage::Room {
+                revision,
                 door,
                 has_expired,
                 admitted,
                 refused,
             } => {
                 let rules = ToldRules {
+                    revision,
                     door,
                     has_expired,
                     admitted,

@@ -52,6 +52,16 @@ pub struct Connection {
     pub unhealthy_since: Option<Time>,
 }
 
+/// What stands in every description, and what no server may learn.
+pub const ADDRESS: &str = "192.0.2.77";
+pub const UFRAG: &str = "uFrAgUfRaG";
+pub const FINGERPRINT: &str = "AB:CD:EF:01:23:45:67:89";
+
+/// A candidate of a connection.
+pub fn candidate_line(id: ConnectionId, ice_generation: u32) -> String {
+    format!("candidate:{id} 1 udp {ice_generation} {ADDRESS} 50000 typ host")
+}
+
 /// A description as text, so that it passes through the messages like a real one.
 pub struct Sdp {
     pub connection: ConnectionId,
@@ -66,7 +76,8 @@ impl Sdp {
     pub fn to_text(&self) -> String {
         let answers = self.answers.map_or("-".to_owned(), |id| id.to_string());
         format!(
-            "v=0\r\ns={} {} {} {answers}\r\n",
+            "v=0\r\no=- 1 2 IN IP4 {ADDRESS}\r\na=ice-ufrag:{UFRAG}\r\na=fingerprint:sha-256 {FINGERPRINT}\r\n\
+             s={} {} {} {answers}\r\n",
             self.connection, self.ice_generation, self.offer
         )
     }

@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use call_core::{
     Action, Attempt, CallConfig, CallMachine, CallPhase, Door, EndReason, IceCandidate, Input, LinkState, LocalIntent,
-    LocalMedia, Milestone, NegotiationFault, ParticipantId, PeerInput, PeerKey, SignalingInput, SignalingLoss, Time,
-    TransportState, TrustConfig, WhenEmpty,
+    LocalMedia, Milestone, NegotiationFault, ParticipantId, ParticipantSnapshot, PeerInput, PeerKey, SignalingInput,
+    SignalingLoss, Time, TransportState, TrustConfig, WhenEmpty,
 };
-use connection::{Connection, ConnectionId, PathState, SignalingState, StepResult};
+use connection::{Connection, ConnectionId, PathState, SignalingState, StepResult, candidate_line};
 use server::{Server, Socket, Verdict};
 use signaling_protocol::{Blob, ClientMessage, ServerMessage, Slot};
 use trust::{Entropy, IdentityKey};
@@ -112,6 +112,8 @@ pub struct World {
     pub hostility: Option<Box<dyn Hostility>>,
     /// All that a server can learn of blobs.
     pub recorded: Option<Vec<Passing>>,
+    /// Connections whose control channels end at somebody else, who says something instead.
+    pub is_hijacked: bool,
     /// Ends that cannot reach each other.
     pub blocked: BTreeSet<(usize, usize)>,
     events: BTreeMap<(Time, u64), Event>,
@@ -146,6 +148,7 @@ impl World {
             connections: Vec::new(),
             hostility: None,
             recorded: None,
+            is_hijacked: false,
             blocked: BTreeSet::new(),
             events: BTreeMap::new(),
             next_event: 0,
@@ -279,9 +282,16 @@ impl World {
                 "end {index}: killed {}, {:?}, {:?}\n",
                 end.is_killed, snapshot.phase, snapshot.signaling
             );
-            text += &format!("   {dropped:?}, {} actions\n", end.actions.len());
+            text += &format!("   {dropped:?}, {} actions, {:?}\n", end.actions.len(), snapshot.room);
             for known in snapshot.participants {
-                text += &format!("   {:?} {:?} {:?}\n", known.peer, known.name, known.link);
+                let ParticipantSnapshot {
+                    peer,
+                    name,
+                    link,
+                    admission,
+                    ..
+                } = known;
+                text += &format!("   {peer:?} {name:?} {link:?} {admission:?}\n");
             }
             for milestone in end.milestones.iter().rev().take(12).rev() {
                 text += &format!("   {:?} {:?} {}\n", milestone.at.0, milestone.peer, milestone.kind);
@@ -469,7 +479,7 @@ impl World {
                 let id = self.find(end, peer, attempt).expect("a candidate for what is open");
                 let connection = &mut self.connections[id];
                 let remote = connection.remote.expect("a candidate before the description");
-                if candidate.candidate == format!("candidate {} {}", remote.connection, remote.ice_generation) {
+                if candidate.candidate == candidate_line(remote.connection, remote.ice_generation) {
                     connection.remote_candidates += 1;
                 }
             }
@@ -529,7 +539,7 @@ impl World {
             false => work(id, connection, network),
         };
         let candidate = IceCandidate {
-            candidate: format!("candidate {id} {}", connection.ice_generation),
+            candidate: candidate_line(id, connection.ice_generation),
             sdp_mid: None,
             sdp_mline_index: Some(0),
             username_fragment: None,
@@ -566,6 +576,11 @@ impl World {
     }
 
     fn deliver_control(&mut self, id: ConnectionId, payload: Vec<u8>) {
+        let payload = match self.is_hijacked {
+            // Who is in between never saw what was sealed.
+            true => format!(r#"{{"v":1,"type":"hello","hello":"{}"}}"#, "00".repeat(16)).into_bytes(),
+            false => payload,
+        };
         let Some((other, ..)) = self.connections[id].pair else {
             return;
         };

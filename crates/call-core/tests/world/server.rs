@@ -1,16 +1,19 @@
-//! The signaling server in memory: one room, with the semantics of the signaling protocol.
+//! The signaling server in memory: rooms, with the semantics of the signaling protocol.
 
 use std::collections::BTreeMap;
 
 use call_core::Time;
 use signaling_protocol::limits::RESUME_LIFETIME;
-use signaling_protocol::{ClientMessage, LeaveReason, PROTOCOL_VERSION, Resume, ResumeToken, ServerMessage, Slot};
+use signaling_protocol::{
+    ClientMessage, LeaveReason, PROTOCOL_VERSION, Resume, ResumeToken, RoomId, ServerMessage, Slot,
+};
 
 /// One WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Socket(pub u64);
 
 struct Member {
+    room: RoomId,
     token: ResumeToken,
     socket: Option<Socket>,
     away_since: Time,
@@ -23,7 +26,7 @@ pub enum Verdict {
     Close,
 }
 
-/// A room and who is in it.
+/// Rooms and who is in them. Slots are counted over all rooms.
 #[derive(Default)]
 pub struct Server {
     members: BTreeMap<Slot, Member>,
@@ -45,16 +48,18 @@ impl Server {
     pub fn receive(&mut self, socket: Socket, message: ClientMessage) -> Verdict {
         let own = self.slot_of(socket);
         match (message, own) {
-            (ClientMessage::Join { resume, .. }, None) => self.join(socket, resume),
+            (ClientMessage::Join { room, resume, .. }, None) => self.join(socket, room, resume),
             (ClientMessage::Relay { to, blob }, Some(from)) => {
-                if let Some(socket) = self.members.get(&to).and_then(|member| member.socket) {
+                if self.room_of(from) == self.room_of(to)
+                    && let Some(socket) = self.socket_of(to)
+                {
                     self.out.push((socket, ServerMessage::Relay { from, blob }));
                 }
             }
             (ClientMessage::Leave, Some(slot)) => {
                 let reason = LeaveReason::Left;
-                self.members.remove(&slot);
                 self.tell_others(slot, ServerMessage::PeerLeft { slot, reason });
+                self.members.remove(&slot);
                 return Verdict::Close;
             }
             (ClientMessage::Join { .. }, Some(_))
@@ -84,17 +89,17 @@ impl Server {
             .map(|(&slot, _)| slot)
             .collect();
         for slot in lost {
-            self.members.remove(&slot);
             let reason = LeaveReason::Lost;
             self.tell_others(slot, ServerMessage::PeerLeft { slot, reason });
+            self.members.remove(&slot);
         }
     }
 
-    fn join(&mut self, socket: Socket, resume: Option<Resume>) {
+    fn join(&mut self, socket: Socket, room: RoomId, resume: Option<Resume>) {
         let taken_back = resume.filter(|resume| {
             self.members
                 .get(&resume.slot)
-                .is_some_and(|member| member.token == resume.token)
+                .is_some_and(|member| member.token == resume.token && member.room == room)
         });
         let (slot, token, resumed) = match taken_back {
             Some(resume) => (resume.slot, resume.token, true),
@@ -108,12 +113,17 @@ impl Server {
         let away_since = Time::default();
         let socket = Some(socket);
         let member = Member {
+            room,
             token,
             socket,
             away_since,
         };
         self.members.insert(slot, member);
-        let members = self.members.keys().copied().filter(|other| *other != slot).collect();
+        let others = self
+            .members
+            .iter()
+            .filter(|(other, member)| **other != slot && member.room == room);
+        let members = others.map(|(&other, _)| other).collect();
         let joined = ServerMessage::Joined {
             v: PROTOCOL_VERSION,
             slot,
@@ -129,6 +139,10 @@ impl Server {
         self.tell_others(slot, notice);
     }
 
+    fn room_of(&self, slot: Slot) -> Option<RoomId> {
+        self.members.get(&slot).map(|member| member.room)
+    }
+
     pub fn socket_of(&self, slot: Slot) -> Option<Socket> {
         self.members.get(&slot).and_then(|member| member.socket)
     }
@@ -141,7 +155,11 @@ impl Server {
     }
 
     fn tell_others(&mut self, about: Slot, message: ServerMessage) {
-        let others = self.members.iter().filter(|(slot, _)| **slot != about);
+        let room = self.room_of(about);
+        let others = self
+            .members
+            .iter()
+            .filter(|(slot, member)| **slot != about && Some(member.room) == room);
         self.out
             .extend(others.filter_map(|(_, member)| Some((member.socket?, message.clone()))));
     }
