@@ -20,14 +20,14 @@ const FIRST_NOISE_BYTES: usize = KEY_BYTES + TAG_BYTES;
 
 /// We have sent the first message.
 pub struct Initiator {
-    start: Start,
-    state: HandshakeState,
+    start: Box<Start>,
+    state: Box<HandshakeState>,
     id: SessionId,
 }
 
 /// The second message has come: we know who they are.
 pub struct Answered {
-    state: HandshakeState,
+    state: Box<HandshakeState>,
     id: SessionId,
     /// What they said with it.
     pub payload: Vec<u8>,
@@ -37,10 +37,10 @@ pub struct Answered {
 
 /// We have answered a first message.
 pub struct Responder {
-    start: Start,
+    start: Box<Start>,
     first: [u8; FIRST_NOISE_BYTES],
     second_padded: Vec<u8>,
-    state: HandshakeState,
+    state: Box<HandshakeState>,
     id: SessionId,
 }
 
@@ -56,11 +56,11 @@ struct Start {
 impl Initiator {
     /// Starts; gives the first message.
     pub fn start(terms: &Terms, identity: &IdentityKey, entropy: &mut Entropy) -> (Self, Vec<u8>) {
-        Self::from_start(Start::new(terms, identity, entropy, Role::Initiator))
+        Self::from_start(Box::new(Start::new(terms, identity, entropy, Role::Initiator)))
     }
 
-    fn from_start(start: Start) -> (Self, Vec<u8>) {
-        let mut state = start.handshake();
+    fn from_start(start: Box<Start>) -> (Self, Vec<u8>) {
+        let mut state = Box::new(start.handshake());
         let mut blob = vec![0; HEADER_BYTES];
         write(&mut state, &[], &mut blob).expect("the first message needs nothing from the other side");
         let mut id = SessionId([0; SESSION_ID_BYTES]);
@@ -104,7 +104,7 @@ impl Answered {
         let mut blob = vec![0; HEADER_BYTES];
         write(&mut self.state, &pad(payload, Padding::Small)?, &mut blob)?;
         put_header(&mut blob, MessageKind::Third, self.id);
-        let session = Session::new(self.state, self.id, self.remote, Role::Initiator)?;
+        let session = Session::new(*self.state, self.id, self.remote, Role::Initiator)?;
         Ok((blob, session))
     }
 }
@@ -129,17 +129,17 @@ impl Responder {
             return Err(SessionError::Malformed);
         }
         let second_padded = pad(payload, Padding::Small)?;
-        let start = Start::new(terms, identity, entropy, Role::Responder);
+        let start = Box::new(Start::new(terms, identity, entropy, Role::Responder));
         Self::from_start(start, first, second_padded, id)
     }
 
     fn from_start(
-        start: Start,
+        start: Box<Start>,
         first: [u8; FIRST_NOISE_BYTES],
         second_padded: Vec<u8>,
         id: SessionId,
     ) -> Result<(Self, Vec<u8>), SessionError> {
-        let mut state = start.handshake();
+        let mut state = Box::new(start.handshake());
         read_bare(&mut state, &first)?;
         let mut answer = vec![0; HEADER_BYTES];
         write(&mut state, &second_padded, &mut answer)?;
@@ -172,7 +172,7 @@ impl Responder {
         match read(&mut self.state, noise) {
             Ok((payload, remote)) => {
                 // Only after the third message can the state be split.
-                let session = Session::new(self.state, self.id, remote, Role::Responder);
+                let session = Session::new(*self.state, self.id, remote, Role::Responder);
                 Ok((payload, session.expect("the handshake is complete")))
             }
             Err(error) => {

@@ -92,3 +92,33 @@ impl fmt::Debug for IdentityKey {
         write!(f, "IdentityKey({:?})", self.public)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(hex: &str) -> [u8; KEY_BYTES] {
+        std::array::from_fn(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
+    }
+
+    /// RFC 7748, section 6.1.
+    #[test]
+    fn both_find_the_secret_of_the_rfc() {
+        let [alice, bob] = [
+            "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
+            "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
+        ]
+        .map(|private| IdentityKey::from_bytes(bytes(private)));
+        assert_eq!(
+            alice.public().to_string(),
+            "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"
+        );
+        assert_eq!(
+            bob.public().to_string(),
+            "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f"
+        );
+        let secret = bytes("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
+        assert_eq!(*alice.agree(&bob.public()).unwrap(), secret);
+        assert_eq!(*bob.agree(&alice.public()).unwrap(), secret);
+    }
+}
