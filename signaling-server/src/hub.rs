@@ -1,8 +1,8 @@
 //! The registries of a server, shared by the tasks of its connections, with the clock and the random numbers that the
 //! registries themselves do without.
 //!
-//! A connection is in a room or listens on topics, never both: its first message decides. Every change holds one lock from
-//! the message to the outboxes, so all members of a room see events in one order. Nothing under the lock waits: an
+//! A connection is in a room or listens on topics, never both: its first message decides. Every change holds one lock
+//! from the message to the outboxes, so all members of a room see events in one order. Nothing under the lock waits: an
 //! outbox that is full closes instead.
 
 use std::collections::HashMap;

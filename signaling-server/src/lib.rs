@@ -14,18 +14,19 @@
 //! * Of a call: the room's id, how many are in it, and when each came and went.
 //! * Of a doorbell, the connection on which a client waits to be called: the ids of the topics it listens on, how many
 //!   others listen on each, and when they came and went. Two contacts have a topic of their own, with a new id every
-//!   day: so the number of topics bounds the number of contacts from above, and two connections on one topic belong to
-//!   contacts or to one person. An id names nobody, and that of tomorrow does not follow from that of today without the
-//!   keys of the two.
+//!   day. So the number of topics tells about how many contacts somebody has, and two connections on one topic belong
+//!   to contacts or to one person: within a day, the server sees who is in touch with whom, by addresses.
 //! * Of both: each client's own address, and who passes how large a blob to whom and when.
 //!
-//! It does not learn names, keys, what is said or whether a ring was answered. But ids that change hide little from a server
-//! that watches: a connection that stays over midnight, or comes back from the same address with as many topics, is
-//! the same person's.
+//! It is not told names, keys, what is said, or whether a ring was answered; the last it can guess from what follows.
+//! The id of a topic names nobody, and the next day's does not follow from it without the keys of the two. That hides
+//! little from a server that watches all the same: a connection that stays over midnight, or an address that comes
+//! back, is the same person's.
 //!
-//! What it learns it keeps in memory for as long as the room or the topic lives. It writes nothing of it down: no line of
-//! its log, at any level, has an address, an id or a payload. At the default level the log has the errors of the machine it
-//! runs on, and one line when it stops.
+//! What it learns it keeps in memory, for as long as the room or the topic lives, and writes nothing of it down. At the
+//! default level the log of `visavis-signaling` has the faults of the machine it runs on and a line when it stops; at
+//! finer levels it numbers connections and says why each ended. No line, at any level, has a client's address, an id or
+//! a payload.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

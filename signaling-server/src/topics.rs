@@ -34,7 +34,7 @@ impl Default for TopicLimits {
         Self {
             per_connection: limits::MAX_TOPICS,
             listeners: limits::MAX_LISTENERS,
-            // Half of what all connections could ask for, at 150 to 200 bytes each.
+            // Half of what all connections could ask for: 55 MiB when each is alone on its topics.
             places: 262_144,
             entries_per_second: limits::TOPICS_PER_SECOND,
             entry_burst: limits::TOPIC_BURST,
@@ -87,8 +87,8 @@ impl TopicRegistry {
 
     /// A connection that speaks version `v` listens on these topics from `now` on, and on no others.
     ///
-    /// Topics that are left make place for those that are entered. One that has no place for the connection is missing in
-    /// the answer; a later call tries it again.
+    /// Topics that are left make place for those that are entered. One that has no place for the connection is missing
+    /// in the answer; a later call tries it again.
     pub fn listen(&mut self, connection: ConnectionId, v: u16, topics: Vec<RoomId>, now: Duration) -> Outcome {
         if let Err(goodbye) = check_version(v) {
             return Outcome::goodbye(connection, goodbye);

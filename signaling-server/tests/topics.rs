@@ -331,7 +331,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Who listens where, learnt only from what the registry answers to each connection: its own answers and the notices it gets.
+/// Who listens where, learnt only from what each connection is told: its own answers and the notices it gets.
 #[derive(Default)]
 struct Model {
     /// What each connection knows of its topics: its own slot and the others.

@@ -178,15 +178,18 @@ impl Client {
         .await;
     }
 
-    /// The next message.
+    /// The next message. One guard for all of the frames: the pings alone would go on for ever.
     pub async fn receive(&mut self) -> ServerMessage {
-        loop {
-            match within(self.socket.next()).await.expect("no end yet").expect("no error") {
-                Message::Text(text) => return ServerMessage::from_json(text.as_str()).expect("a known message"),
-                Message::Ping(_) | Message::Pong(_) => {}
-                other => panic!("{other:?} instead of a message"),
+        within(async {
+            loop {
+                match self.socket.next().await.expect("no end yet").expect("no error") {
+                    Message::Text(text) => return ServerMessage::from_json(text.as_str()).expect("a known message"),
+                    Message::Ping(_) | Message::Pong(_) => {}
+                    other => panic!("{other:?} instead of a message"),
+                }
             }
-        }
+        })
+        .await
     }
 
     /// The next message, an error.
