@@ -179,6 +179,15 @@ pub(crate) enum Binding {
     Mismatch,
 }
 
+/// What the server said last of a participant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ServerWord {
+    /// Nothing that matters.
+    Silent,
+    /// They left for good.
+    Left,
+}
+
 /// One remote participant.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
@@ -202,6 +211,7 @@ pub(crate) struct Peer {
     pub slot: Option<Slot>,
     /// As it was when last looked at.
     pub server_path: ServerPath,
+    pub server_word: ServerWord,
     pub name: String,
     pub media: LocalMedia,
     pub media_revision: u32,
@@ -231,6 +241,7 @@ impl Peer {
             binding: Binding::Sound,
             slot: Some(slot),
             server_path: ServerPath::Open,
+            server_word: ServerWord::Silent,
             name: String::new(),
             media: LocalMedia::default(),
             media_revision: 0,

@@ -318,6 +318,30 @@ fn a_certificate_that_is_not_the_promised_one_is_said_and_given_up_after_three_t
 }
 
 #[test]
+fn a_slot_is_never_given_to_somebody_else() {
+    // One who is kept out must not speak for the one who lives in the slot.
+    let mut bench = Bench::connected_to(LOW);
+    bench.server(ServerMessage::PeerJoined { slot: Slot(3) });
+    bench.hear_from(Slot(3), greeting(HIGH, false, &[]));
+    let outsider = bench.machine.snapshot().participants[1].clone();
+    bench.give(Input::Local(LocalIntent::Refuse { peer: outsider.peer }));
+    let mut outsider = Friend::new(THEIRS, identity_of(Slot(3)), &SECRET);
+    outsider.ask(Vec::new());
+    let third_greeting = greeting(HIGH, true, &[]).to_string().into_bytes();
+    bench.relay_raw(THEIRS, outsider.ask(third_greeting));
+    let answers = raw(&mut bench);
+    let friend::Understood::Said(_, Some(third)) = outsider.understand(&answers[0]) else {
+        panic!("an answer")
+    };
+    bench.relay_raw(THEIRS, third);
+    bench.relay_raw(THEIRS, outsider.seal(br#"{"v":1,"type":"bye"}"#).unwrap());
+    assert_eq!((bench.dropped().impostor, bench.dropped().foreign), (1, 1));
+    assert!(matches!(bench.link(), LinkState::Connected { .. }));
+    bench.hear(json!({"v": 1, "type": "bye"}));
+    assert_eq!(bench.machine.snapshot().phase, CallPhase::Waiting);
+}
+
+#[test]
 fn nothing_is_agreed_on_with_somebody_who_is_not_let_in() {
     let mut knock = config(Slot(1));
     knock.trust.door = Door::Knock;

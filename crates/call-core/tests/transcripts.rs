@@ -358,13 +358,19 @@ fn leaving_is_final_and_being_away_is_not() {
 
     let mut told = Bench::connected_to(LOW);
     let gone = [close(FIRST), Action::ForgetPeer { peer: PEER }];
+    let left = ServerMessage::PeerLeft {
+        slot,
+        reason: LeaveReason::Left,
+    };
     assert_eq!(
-        told.server(ServerMessage::PeerLeft {
-            slot,
-            reason: LeaveReason::Left
-        }),
-        gone
+        told.server(left.clone()),
+        [],
+        "the server's word ends nothing that flows"
     );
+    let actions = told.peer(PeerInput::Transport(TransportState::Silent));
+    assert!(actions.ends_with(&gone), "{actions:?}");
+    let mut told = Bench::greeted_by(LOW);
+    assert_eq!(told.server(left), gone);
     let mut bench = Bench::connected_to(LOW);
     let bye = json!({"v": 1, "type": "bye"}).to_string().into_bytes();
     assert_eq!(bench.peer(PeerInput::Control(bye)), gone);

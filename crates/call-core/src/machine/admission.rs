@@ -249,8 +249,8 @@ impl CallMachine {
             // Said before they knew who we are, by somebody who has let us in before.
             Entry::Wait if peer.word == Word::Open => {}
             Entry::Wait => peer.word = Word::Wait,
-            Entry::Locked => self.on_closed_door(key, Word::Locked, now),
-            Entry::Expired => self.on_closed_door(key, Word::Expired, now),
+            Entry::Locked => self.on_closed_door(key, Word::Locked),
+            Entry::Expired => self.on_closed_door(key, Word::Expired),
             Entry::Refused if peer.role == RoomRole::Host => {
                 self.finish(EndReason::NotAdmitted(NotAdmitted::Refused), now);
             }
@@ -292,24 +292,36 @@ impl CallMachine {
         }
     }
 
-    /// Nobody new comes in there. Over, when the host says so or everybody does, and nobody has let us in before.
-    fn on_closed_door(&mut self, key: PeerKey, word: Word, now: Time) {
+    /// Nobody new comes in there.
+    fn on_closed_door(&mut self, key: PeerKey, word: Word) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        if peer.word == Word::Open {
+        if peer.word != Word::Open {
+            peer.word = word;
+            self.close_connection(key);
+        }
+    }
+
+    /// Over, when the host says that nobody new comes in, or everybody does, and nobody has let us in before.
+    pub(super) fn watch_doors(&mut self, now: Time) {
+        if self.was_let_in || self.is_over() {
             return;
         }
-        peer.word = word;
-        self.close_connection(key);
-        let is_host = self.peers[&key].role == RoomRole::Host;
-        let is_closed = |word: Word| matches!(word, Word::Locked | Word::Expired);
-        if self.was_let_in || !(is_host || self.peers.values().all(|peer| is_closed(peer.word))) {
-            return;
-        }
-        let why = match word {
-            Word::Expired => NotAdmitted::Expired,
-            Word::Locked | Word::Unheard | Word::Open | Word::Wait => NotAdmitted::Locked,
+        let why = |word: Word| match word {
+            Word::Locked => Some(NotAdmitted::Locked),
+            Word::Expired => Some(NotAdmitted::Expired),
+            Word::Unheard | Word::Open | Word::Wait => None,
         };
-        self.finish(EndReason::NotAdmitted(why), now);
+        let host = self.peers.values().find(|peer| peer.role == RoomRole::Host);
+        let said = match host {
+            Some(host) => why(host.word),
+            None if self.peers.values().all(|peer| why(peer.word).is_some()) => {
+                self.peers.values().next().and_then(|peer| why(peer.word))
+            }
+            None => None,
+        };
+        if let Some(why) = said {
+            self.finish(EndReason::NotAdmitted(why), now);
+        }
     }
 
     /// The user lets somebody in: as host, or although the key has changed.

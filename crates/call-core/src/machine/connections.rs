@@ -7,10 +7,10 @@ use crate::input::{Attempt, IceCandidate, IceMode, NegotiationFault, PeerInput, 
 use crate::machine::CallMachine;
 use crate::machine::messages::Ways;
 use crate::negotiation::{Gate, Negotiation, Politeness, RemoteDescription, Step, Verdict};
-use crate::peer::{Binding, Connection, ControlChannel, HelloState, MediaPath, PeerLink, ServerPath};
+use crate::peer::{Binding, Connection, ControlChannel, HelloState, MediaPath, PeerLink, ServerPath, ServerWord};
 use crate::peer_message::{ConnectionTag, Hello, PeerMessage};
 use crate::time::Time;
-use crate::timeline::MilestoneKind;
+use crate::timeline::{Departure, MilestoneKind};
 
 /// Who makes the first offer on a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -467,6 +467,7 @@ impl CallMachine {
             self.watch_absence(key, now);
         }
         self.watch_sessions(now);
+        self.watch_doors(now);
         if self.is_over() {
             self.deadlines.retain(|_| false);
         }
@@ -482,6 +483,9 @@ impl CallMachine {
 
     fn watch_absence(&mut self, key: PeerKey, now: Time) {
         let Some(peer) = self.peers.get(&key) else { return };
+        if peer.server_word == ServerWord::Left && !peer.link.is_connected() {
+            return self.remove_peer(key, Departure::HungUp, now);
+        }
         let is_seen = peer.server_path == ServerPath::Open || peer.link.is_connected();
         if is_seen || peer.participant.is_none() {
             self.deadlines.clear(Deadline::Absence(key));

@@ -12,7 +12,7 @@ use crate::input::{IceMode, PeerKey};
 use crate::machine::CallMachine;
 use crate::machine::connections::Turn;
 use crate::negotiation::{Gate, Negotiation};
-use crate::peer::{Decision, MediaPath, Peer, PeerLink};
+use crate::peer::{Decision, MediaPath, Peer, PeerLink, ServerWord};
 use crate::peer_message::{Entry, MAX_CLAIMED_CONNECTIONS, ParticipantId, PeerMessage};
 use crate::sealing::Said;
 use crate::time::Time;
@@ -100,14 +100,17 @@ impl CallMachine {
             self.dropped.stale += 1;
             return None;
         }
-        let decision = self.rules.decide(&stranger.key);
+        let occupant = self.room.occupant(stranger.slot);
+        let holder = occupant.and_then(|key| self.peers.get(&key)).and_then(|peer| peer.key);
+        if holder.is_some_and(|holder| holder != stranger.key) {
+            // A slot is never given to somebody else. What they seal must not count as said by whoever lives there.
+            self.dropped.impostor += 1;
+            return None;
+        }
+        let decision = self.decide(stranger);
         match decision {
             Decision::Refused | Decision::Locked | Decision::Expired => {
-                if let Some(key) = self
-                    .room
-                    .occupant(stranger.slot)
-                    .filter(|_| !self.is_greeted(stranger.slot))
-                {
+                if let Some(key) = occupant.filter(|_| holder.is_none()) {
                     self.remove_peer(key, Departure::KeptOut, now);
                 }
                 return Some(Recognized::KeptOut(decision));
@@ -120,6 +123,17 @@ impl CallMachine {
         };
         let decision = self.look_at(key, stranger, decision);
         Some(Recognized::Participant(key, decision))
+    }
+
+    /// The rules decide about newcomers; who is in stays in, unless sent out.
+    fn decide(&self, stranger: &Stranger) -> Decision {
+        let is_it = |peer: &&Peer| peer.participant == Some(stranger.participant) && peer.key == Some(stranger.key);
+        let known = self.peers.values().find(is_it).map(|peer| peer.decision);
+        match (self.rules.decide(&stranger.key), known) {
+            (Decision::Refused, _) => Decision::Refused,
+            (_, Some(Decision::Open)) => Decision::Open,
+            (decision, _) => decision,
+        }
     }
 
     /// They are in the room, and there is a session with them.
@@ -188,6 +202,7 @@ impl CallMachine {
 
     fn move_to(&mut self, key: PeerKey, slot: Slot) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.server_word = ServerWord::Silent;
         if let Some(old) = peer.slot.replace(slot) {
             self.room.vacate(old);
         }

@@ -6,8 +6,8 @@ use trust::symbols::SymbolMessage;
 
 use crate::action::Action;
 use crate::input::PeerKey;
-use crate::machine::CallMachine;
 use crate::machine::admission::ToldRules;
+use crate::machine::{CallMachine, DEPARTED_KEPT};
 use crate::negotiation::RemoteDescription;
 use crate::peer::{ControlChannel, Decision, HelloState, MediaPath, Peer, ServerPath};
 use crate::peer_message::{MessageError, PeerMessage};
@@ -146,7 +146,7 @@ impl CallMachine {
             | PeerMessage::Checked
             | PeerMessage::Hello { .. }
             | PeerMessage::Symbols { .. } => self.dropped.malformed += 1,
-            PeerMessage::Bye => self.remove_peer(key, Departure::HungUp, now),
+            PeerMessage::Bye => self.on_bye(key, now),
             PeerMessage::Admission { entry } => self.on_admission(key, entry, now),
             PeerMessage::Room {
                 revision,
@@ -200,6 +200,17 @@ impl CallMachine {
                 }
             }
         }
+    }
+
+    /// They hung up, and say so themselves. What they sent before and comes after is not taken for a newcomer's.
+    fn on_bye(&mut self, key: PeerKey, now: Time) {
+        if let Some(participant) = self.peers.get(&key).and_then(|peer| peer.participant) {
+            self.departed.push_back(participant);
+            if self.departed.len() > DEPARTED_KEPT {
+                self.departed.pop_front();
+            }
+        }
+        self.remove_peer(key, Departure::HungUp, now);
     }
 
     /// Keeps the newest of what a participant says they send.

@@ -401,14 +401,6 @@ impl CallMachine {
         }
         self.deadlines.clear(Deadline::Absence(key));
         self.deadlines.clear(Deadline::TryAgain(key));
-        if why == Departure::HungUp
-            && let Some(participant) = peer.participant
-        {
-            self.departed.push_back(participant);
-            if self.departed.len() > DEPARTED_KEPT {
-                self.departed.pop_front();
-            }
-        }
         self.note(now, Some(key), MilestoneKind::Left(why));
         let was_somebody = peer.is_somebody() && why != Departure::KnownAlready;
         if was_somebody && !self.is_anybody_greeted() && self.on_empty == WhenEmpty::End {

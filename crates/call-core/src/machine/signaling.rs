@@ -13,7 +13,7 @@ use crate::action::{Action, EndReason};
 use crate::deadlines::{Deadline, JOIN_LIMIT, RETRY_FIRST, RETRY_LONGEST, SIGNALING_STEP};
 use crate::input::{PeerKey, SignalingInput, SignalingLoss};
 use crate::machine::CallMachine;
-use crate::peer::PeerLink;
+use crate::peer::{PeerLink, ServerWord};
 use crate::sealing::Channel;
 use crate::snapshot::SignalingState;
 use crate::time::Time;
@@ -406,6 +406,8 @@ impl CallMachine {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.slot = None;
         match (reason, &peer.link) {
+            // Who hangs up says so on the control channel. The server's word ends nothing that flows.
+            (LeaveReason::Left, PeerLink::Connected { .. }) => peer.server_word = ServerWord::Left,
             (LeaveReason::Left, _) => self.remove_peer(key, Departure::HungUp, now),
             (LeaveReason::Lost, PeerLink::Greeting { .. }) => self.remove_peer(key, Departure::NeverAnswered, now),
             // The media decides whether they are gone.
