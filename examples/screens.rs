@@ -1,6 +1,8 @@
 //! Opens the window on a snapshot made by hand, without an engine: to look at a screen.
 //!
-//!     cargo run --release --example screens -- home|lobby|waiting|call|group|muted|lost|ended|failed [LANG [THEME]]
+//!     cargo run --release --example screens -- SCREEN [LANG [THEME]]
+//!
+//! The screens are the names in [`snapshot`].
 //!
 //! `call` shows moving test pictures at 30 a second, which also serves to measure what painting costs.
 
@@ -9,8 +11,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use call_engine::{
-    CallPhase, CameraSpec, DeviceError, DeviceProblem, DeviceStatus, EndReason, EngineSnapshot, FramePool, LinkState,
-    MicrophoneSpec, SpeakerSpec, Switch, Time, VideoFrame,
+    Alarm, Badge, CallPhase, CameraSpec, DeviceError, DeviceProblem, DeviceStatus, EndReason, EngineSnapshot,
+    FramePool, LinkState, MicrophoneSpec, NotAdmitted, SpeakerSpec, Switch, Time, VideoFrame,
 };
 use visavis::app::{WindowCloser, WindowOptions, run_with};
 use visavis::i18n::Language;
@@ -18,6 +20,8 @@ use visavis::settings::{SettingsFile, ThemeChoice};
 
 #[path = "../tests/ui_support/mod.rs"]
 mod ui_support;
+
+use ui_support::trust;
 
 /// Pictures until they repeat.
 const LOOP: u32 = 24;
@@ -35,7 +39,7 @@ fn main() -> Result<(), eframe::Error> {
         _ => ThemeChoice::Light,
     };
     let engine = ui_support::ScriptedEngine::new(snapshot(word(0)));
-    if !matches!(word(0), "home" | "ended" | "failed") {
+    if !matches!(word(0), "home" | "ended" | "failed" | "refused" | "expired") {
         film(&engine);
     }
     let options = WindowOptions {
@@ -86,6 +90,16 @@ fn snapshot(screen: &str) -> EngineSnapshot {
             }
             snapshot
         }
+        "badges" => trust::all_badges(),
+        "unverified" => trust::one("Anna Petrova", Badge::Unverified),
+        "changed" => trust::somebody_else(),
+        "knock" => trust::knocked_at(&[("Dmitri", Badge::Unverified), ("Anna", trust::key_changed())]),
+        "knocking" => trust::knocking(),
+        "waits" => trust::somebody_waits(),
+        "locked" => trust::locked(),
+        "alarm" => trust::alarmed(Alarm::StrangerInRoom),
+        "refused" => ui_support::ended(EndReason::NotAdmitted(NotAdmitted::Refused)),
+        "expired" => ui_support::ended(EndReason::NotAdmitted(NotAdmitted::Expired)),
         "ended" => ui_support::ended(EndReason::EveryoneLeft),
         "failed" => ui_support::ended(EndReason::ServerUnreachable("connection refused".into())),
         _ => ui_support::idle(),

@@ -3,6 +3,7 @@
 //! Runs on the main thread. No state of a call is kept here: what is sent to the engine comes back as a
 //! snapshot, and only that is drawn.
 
+mod in_call;
 mod people;
 mod preferences;
 
@@ -100,6 +101,7 @@ pub fn handle(command: UiCommand, desk: &mut Desk<'_>) -> Vec<Effect> {
             desk.view.theme = theme;
             return vec![Effect::Theme(theme), Effect::SaveSettings];
         }
+        UiCommand::InCall(command) => in_call::handle(command, desk),
         UiCommand::OpenSettings => desk.view.place = Place::Settings,
         UiCommand::Ring { whom, video } => people::ring(desk, whom, video),
         UiCommand::CancelRing => send(desk, Command::CancelRing),

@@ -13,6 +13,7 @@ pub mod picture_inbox;
 pub mod repaint;
 pub mod script;
 pub mod settings;
+pub mod symbols;
 pub mod ui;
 pub mod video_texture;
 pub mod view_state;

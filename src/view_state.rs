@@ -11,6 +11,7 @@ use call_engine::{RingDirection, SpeakerSpec, Switch};
 use crate::i18n::Language;
 use crate::identity_form::IdentityForm;
 use crate::settings::{DoorChoice, InviteLifetime, ThemeChoice};
+use crate::ui::call_command::Card;
 
 /// Longest name, in characters: what others cut it to.
 pub const NAME_MAX_CHARS: usize = 64;
@@ -202,6 +203,8 @@ pub struct ViewState {
     pub copied_at_s: Option<f64>,
     /// Since when each connection is lost, in egui's time.
     pub lost_since_s: BTreeMap<PeerKey, f64>,
+    /// The card that is open over the call.
+    pub card: Option<Card>,
     /// How long the call was connected when it was last seen.
     pub last_elapsed: Option<Duration>,
     /// The language that was chosen, or none for the system's.
@@ -244,6 +247,7 @@ impl ViewState {
             notice: None,
             copied_at_s: None,
             lost_since_s: BTreeMap::new(),
+            card: None,
             last_elapsed: None,
             language: None,
             theme: ThemeChoice::System,
@@ -287,8 +291,10 @@ impl ViewState {
         self.note_notice(now_s);
         let Some(call) = &snapshot.call else {
             self.lost_since_s.clear();
+            self.card = None;
             return;
         };
+        self.put_away_the_card_of_who_left(call);
         self.entering = Entering::Idle;
         if snapshot.elapsed.is_some() {
             self.last_elapsed = snapshot.elapsed;
@@ -297,6 +303,16 @@ impl ViewState {
         self.wanted_microphone = call.local.microphone;
         self.wanted_camera = call.local.camera;
         self.note_lost_connections(call, now_s);
+    }
+
+    fn put_away_the_card_of_who_left(&mut self, call: &CallSnapshot) {
+        let about = match self.card {
+            Some(Card::Person(peer) | Card::Symbols(peer) | Card::SymbolsDiffer(peer)) => peer,
+            Some(Card::Invite | Card::Door) | None => return,
+        };
+        if call.participants.iter().all(|them| them.peer != about) {
+            self.card = None;
+        }
     }
 
     fn note_ring(&mut self, snapshot: &EngineSnapshot, now_s: f64) {

@@ -3,6 +3,8 @@
 //! Everything here runs on the main thread and draws; nothing here talks to the engine. That makes every
 //! screen a function that a test can call with a snapshot made by hand.
 
+pub mod badge;
+pub mod call_command;
 pub mod error_text;
 pub mod fingerprint;
 pub mod people_words;
@@ -17,6 +19,7 @@ use egui::Ui;
 
 use crate::i18n::I18n;
 use crate::view_state::{Entering, Screen, ViewState};
+use call_command::CallCommand;
 use pictures::Pictures;
 use theme::Tokens;
 use ui_command::{UiCommand, opposite, pressed};
@@ -99,6 +102,9 @@ fn keyboard(ctx: &egui::Context, screen: Screen, snapshot: &EngineSnapshot, view
                 on(&ui_command::COPY_LINK_KEY, UiCommand::CopyLink);
             }
             on(&ui_command::HANG_UP_KEY, UiCommand::HangUp);
+            if view.card.is_some() {
+                on(&ui_command::BACK_KEY, UiCommand::InCall(CallCommand::Close));
+            }
         }
         Screen::Settings => {
             if !ctx.any_popup_open() && !ctx.text_edit_focused() {

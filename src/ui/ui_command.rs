@@ -9,6 +9,7 @@ use egui::{Key, KeyboardShortcut, Modifiers};
 use crate::i18n::{I18n, Language};
 use crate::identity_form::IdentityTask;
 use crate::settings::{DoorChoice, InviteLifetime, ThemeChoice};
+use crate::ui::call_command::CallCommand;
 use crate::ui::theme::Icon;
 use crate::view_state::Callee;
 
@@ -53,6 +54,8 @@ pub enum UiCommand {
     ChooseLanguage(Option<Language>),
     /// Light, dark, or like the system.
     ChooseTheme(ThemeChoice),
+    /// About the people in the call, and its door.
+    InCall(CallCommand),
     /// From home to the settings.
     OpenSettings,
     /// Ring somebody.
@@ -160,6 +163,7 @@ impl UiCommand {
             Self::GoHome => face("action-home", None, Some(BACK_KEY)),
             Self::DismissNotice => face("action-dismiss", Some(Icon::Close), None),
             Self::RefreshDevices => face("lobby-look-again", Some(Icon::Again), None),
+            Self::InCall(command) => command.face(),
             Self::OpenSettings => face("settings-open", Some(Icon::Gear), None),
             Self::CancelRing => face("ring-cancel", Some(Icon::HangUp), Some(BACK_KEY)),
             Self::AcceptRing(Switch::On) => face("ring-accept-video", Some(Icon::Camera), None),

@@ -1,6 +1,8 @@
 //! Snapshots made by hand, and an engine that does nothing: for tests of the screens and for previews.
 #![allow(dead_code, reason = "each test and preview uses its own part of this")]
 
+pub mod trust;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -156,6 +156,76 @@ ended-locked-text = The host lets nobody new in. Ask them to unlock it, then ope
 ended-expired = The link has expired
 ended-expired-text = Ask your friend for a new one.
 
+## Who somebody is
+
+badge-of = { $name }: { $badge }
+badge-unverified = Encrypted, not yet verified. Compare the four symbols.
+badge-unverified-short = Not yet verified
+badge-known = { $calls ->
+    [0] Same device as before.
+    [one] Same device as in your last call.
+   *[other] Same device as in your last { $calls } calls.
+    }
+badge-known-short = Same device
+badge-verified = Verified on { $date }.
+badge-verified-now = Verified in this call.
+badge-verified-short = Verified
+badge-changed = The key of { $contact } has changed.
+badge-changed-short = Key has changed
+badge-changed-title = This contact's key has changed
+badge-changed-who = They say they are { $name }. The { $contact } you know had another key.
+badge-changed-meaning = Either { $contact } has a new computer or has set up Visavis anew, or somebody else poses as { $contact }. Ask { $contact } in another way, for example by phone, before you go on.
+badge-changed-refuse = Do not talk to them
+badge-changed-continue = Continue anyway
+
+symbols-compare = Compare the four symbols
+symbols-not-yet = The symbols come as soon as you are connected.
+symbols-title = Compare with { $name }
+symbols-text = Read these to each other. If all four are the same, nobody is in between.
+symbols-match = They are the same
+symbols-differ = They differ
+symbols-differ-title = The symbols differ
+symbols-differ-meaning = Somebody may be between you and { $name }, and may see and hear this call.
+symbols-differ-do = Say nothing that is not for others to hear. Leave the call, and call { $name } again from another network. If the symbols differ there too, meet in another way.
+symbols-again = Look at the symbols again
+
+## At the door
+
+knock-wants-in = { $name } wants to come in
+knock-unknown = You have never met on Visavis.
+knock-admit = Let in
+knock-admit-name = Let { $name } in
+knock-refuse = Refuse
+knock-refuse-name = Refuse { $name }
+knock-waits = { $name } waits for the host
+knock-awaiting-them = Waiting for { $name } to let you in…
+knock-waiting-text = Until then they see your name only.
+call-door-title = Who may come in
+call-door-button = Who may come in: { $state }
+call-door-open = Open
+call-door-open-text = Whoever has the link comes straight in.
+call-door-knock = Knock first
+call-door-knock-text = Whoever has the link knocks, and you decide.
+call-door-locked = Locked
+call-door-locked-text = Nobody new comes in, with or without the link.
+call-is-host = Started this call
+call-invite = Invite others
+call-leave = Leave the call
+call-send-out = Send out of the call
+call-send-out-name = Send { $name } out of the call
+call-route-none = Not connected yet
+call-route-direct = Direct connection
+call-route-direct-text = Picture and sound go straight from one computer to the other. { $name } can see your network address, and you theirs.
+call-route-direct-late = Picture and sound go straight from one computer to the other. It was made before you chose to hide your address: { $name } can see it until you call again.
+call-route-relay = Through a relay
+call-route-relay-text = There was no direct way, so a relay passes everything on. It sees both your addresses, and nothing of what you say and show. { $name } can learn your address too.
+call-route-relay-hidden = You hide your address: new connections go through a relay, and { $name } is not told your address. The relay sees it, and nothing of what you say and show.
+call-alarm-disturbed = Messages on the way are being disturbed
+call-alarm-disturbed-text = What the others send through the server arrives changed, out of order or not at all. Those you see and hear stay connected, encrypted as before. If somebody cannot come in, make a new link or try another network.
+call-alarm-stranger = A stranger is in the room
+call-alarm-stranger-text = Somebody is there who does not have the whole link. They see and hear nothing of you. To be rid of them, the host makes a new link.
+call-alarm-between = Somebody tried to come in between
+call-alarm-between-text = A connection led to somebody else than it should, and was closed at once: nothing was sent there. Leave the call and try from another network.
 ## People
 
 people-title = People

@@ -1,27 +1,36 @@
 //! The call: others large, oneself small, a bar of controls.
 
+mod alarm;
+mod door;
+mod key_changed;
+mod knocking;
+mod knocks;
+mod person;
+mod symbols;
+mod tiles;
+
 use std::time::Duration;
 
-use call_engine::{CallPhase, CallSnapshot, DeviceStatus, LinkState, ParticipantSnapshot, Switch, VideoKind};
-use egui::{Align, Align2, CornerRadius, Frame, Layout, Margin, Rect, TextEdit, Theme, Ui, UiBuilder, pos2, vec2};
+use call_engine::{Admission, CallPhase, CallSnapshot, DeviceStatus, ParticipantSnapshot, PeerKey, RoomRole, Switch};
+use egui::{Align, CornerRadius, Frame, Layout, Margin, Rect, Theme, Ui, UiBuilder, pos2, vec2};
 
 use super::call_words;
 use crate::ui::Scene;
+use crate::ui::call_command::{CallCommand, Card};
 use crate::ui::pictures::{Fit, Mirror, PictureId};
 use crate::ui::theme::tokens::{DARK, motion, radius, size, space};
 use crate::ui::theme::{Icon, fonts};
 use crate::ui::ui_command::UiCommand;
-use crate::ui::widgets::buttons::{Look, TextButton, Weight};
+use crate::ui::widgets::badge_chip::leading_icon;
+use crate::ui::widgets::buttons::Look;
 use crate::ui::widgets::control_bar::{self, command_button};
 use crate::ui::widgets::text::text;
 use crate::ui::widgets::video_tile::{self, Caption, Outline, Tile};
+use crate::ui::widgets::{invite_panel, sheet};
 use crate::view_state::ViewState;
 
 /// The elapsed time changes once a second.
 const TICK: Duration = Duration::from_secs(1);
-
-/// Up to this difference of shapes a face is cut to fill its tile.
-const MOST_CUT: f32 = 1.35;
 
 /// Draws the screen. It is dark in both themes.
 pub fn show(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec<UiCommand>) {
@@ -35,132 +44,95 @@ pub fn show(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec
     let dark = ui.ctx().style_of(Theme::Dark);
     ui.scope(|ui| {
         ui.set_style(dark);
-        let area = ui.max_rect();
-        others(ui, scene, call, area);
-        let bar = bar_rect(scene, area);
-        own(ui, scene, view, call, area, bar);
-        if call.participants.is_empty() {
-            waiting_card(ui, scene, view, call, area, commands);
+        if call.phase == CallPhase::Knocking {
+            knocking::show(ui, scene, view, call, commands);
+            status(ui, scene, view, call, ui.max_rect(), commands);
+        } else {
+            stage(ui, scene, view, call, commands);
         }
-        status(ui, scene, view, call, area);
-        controls(ui, scene, view, call, bar, commands);
     });
     if scene.snapshot.elapsed.is_some() {
         ui.ctx().request_repaint_after(TICK);
     }
 }
 
-/// One person fills the window; several share it above the controls.
-fn others(ui: &mut Ui, scene: &Scene<'_>, call: &CallSnapshot, area: Rect) {
-    let pictures: Vec<_> = call
-        .participants
-        .iter()
-        .flat_map(|them| pictures_of(scene, them))
-        .collect();
-    if let [(them, kind)] = pictures.as_slice() {
-        other(ui, scene, them, *kind, area, Alone::Yes);
-        return;
+/// Pictures, the row of controls, and what lies over them.
+fn stage(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, call: &CallSnapshot, commands: &mut Vec<UiCommand>) {
+    let area = ui.max_rect();
+    tiles::show(ui, scene, call, area, commands);
+    let bar = bar_rect(scene, call, area);
+    if let Some(rect) = own_rect(scene, call, area, bar) {
+        own(ui, scene, view, call, rect);
     }
-    let top = space::L + size::BUTTON_HEIGHT_SMALL + space::S;
-    let bottom = size::CONTROL + 2.0 * space::L;
-    let inner = Rect::from_min_max(
-        pos2(area.left() + space::L, area.top() + top),
-        pos2(area.right() - space::L, area.bottom() - bottom),
-    );
-    for ((them, kind), rect) in pictures.iter().zip(video_tile::grid(inner, pictures.len(), space::M)) {
-        other(ui, scene, them, *kind, rect, Alone::No);
+    if call_words::present(call).next().is_none() && view.card.is_none() {
+        waiting_card(ui, scene, view, call, area, commands);
+    }
+    let below = status(ui, scene, view, call, area, commands);
+    controls(ui, scene, call, bar, commands);
+    let above_bar = Rect::from_min_max(area.min, pos2(area.right(), bar.top()));
+    match view.card {
+        Some(card) => open_card(ui, scene, view, call, card, above_bar, commands),
+        None => knocks::show(ui, scene, call, above_bar, below + space::S, commands),
     }
 }
 
-/// Whether a tile has the window to itself.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Alone {
-    Yes,
-    No,
-}
-
-/// A shared screen comes before the face of the one who shares it.
-fn pictures_of<'a>(
+fn open_card(
+    ui: &mut Ui,
     scene: &Scene<'_>,
-    them: &'a ParticipantSnapshot,
-) -> impl Iterator<Item = (&'a ParticipantSnapshot, VideoKind)> {
-    let shares = scene
-        .snapshot
-        .participants
-        .iter()
-        .any(|more| more.peer == them.peer && more.screen_flows);
-    let screen = shares.then_some((them, VideoKind::Screen));
-    screen.into_iter().chain([(them, VideoKind::Camera)])
-}
-
-fn other(ui: &mut Ui, scene: &Scene<'_>, them: &ParticipantSnapshot, kind: VideoKind, rect: Rect, alone: Alone) {
-    let i18n = scene.i18n;
-    let guest = i18n.text("call-nobody-name");
-    let name = call_words::name(them, &guest);
-    let flows = scene
-        .snapshot
-        .participants
-        .iter()
-        .any(|more| more.peer == them.peer && more.camera_flows);
-    // While the connection is lost the last picture stays.
-    let is_lost = matches!(them.link, LinkState::Reconnecting { .. });
-    let (has_picture, label) = match kind {
-        VideoKind::Camera => (them.media.camera == Switch::On && (flows || is_lost), "call-picture-of"),
-        VideoKind::Screen => (true, "call-screen-of"),
+    view: &ViewState,
+    call: &CallSnapshot,
+    card: Card,
+    area: Rect,
+    commands: &mut Vec<UiCommand>,
+) {
+    let participant = |peer: PeerKey| call.participants.iter().find(|them| them.peer == peer);
+    let about = |ui: &mut Ui, peer, commands: &mut Vec<UiCommand>, show: ShowAbout| {
+        if let Some(them) = participant(peer) {
+            show(ui, scene, them, area, commands);
+        }
     };
-    let is_muted = kind == VideoKind::Camera && them.media.microphone == Switch::Off;
-    let caption = match (is_muted, alone) {
-        (true, _) => Some(Caption {
-            icon: Some(Icon::MicrophoneOff),
-            words: i18n.text_with("call-muted", &[("name", name)]),
-        }),
-        (false, Alone::No) => Some(Caption {
-            icon: None,
-            words: name.to_owned(),
-        }),
-        (false, Alone::Yes) => None,
-    };
-    let tile = Tile {
-        picture: has_picture.then_some(PictureId::Remote(them.peer, kind)),
-        mirror: Mirror::No,
-        fit: fit(scene, PictureId::Remote(them.peer, kind), rect, alone),
-        radius: if alone == Alone::Yes { 0 } else { radius::L },
-        outline: Outline::None,
-        name,
-        seed: them.peer.0,
-        label: i18n.text_with(label, &[("name", name)]),
-        note: call_words::tile_note(them, i18n),
-        caption,
-    };
-    video_tile::show(ui, scene, rect, &tile);
-}
-
-/// A face in a grid may lose a little of its edges; a shared screen nothing.
-fn fit(scene: &Scene<'_>, id: PictureId, rect: Rect, alone: Alone) -> Fit {
-    let is_near = scene.pictures.size(id).is_some_and(|size| {
-        let ratio = (size.x / size.y) / (rect.width() / rect.height());
-        ratio.max(1.0 / ratio) < MOST_CUT
-    });
-    match (id, alone) {
-        (PictureId::Remote(_, VideoKind::Camera), Alone::No) if is_near => Fit::Cover,
-        (PictureId::Remote(..) | PictureId::Own, Alone::Yes | Alone::No) => Fit::Contain,
+    match card {
+        Card::Person(peer) => {
+            if let Some(them) = participant(peer) {
+                person::show(ui, scene, call, them, area, commands);
+            }
+        }
+        Card::Symbols(peer) => about(ui, peer, commands, symbols::show),
+        Card::SymbolsDiffer(peer) => about(ui, peer, commands, symbols::differ),
+        Card::Invite => {
+            let title = scene.i18n.text("call-invite");
+            sheet::show(ui, scene, area, size::CARD, &title, commands, |ui, commands| {
+                invite_panel::show(ui, scene, view, commands);
+            });
+        }
+        Card::Door => door::show(ui, scene, call, area, commands),
     }
 }
 
-/// The own picture: in the corner, above the controls where the window is narrow.
-fn own(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, call: &CallSnapshot, area: Rect, bar: Rect) {
-    let width = (area.width() * size::SELF_VIEW_SHARE).clamp(size::SELF_VIEW_MIN, size::SELF_VIEW_MAX);
+/// Draws a card about somebody.
+type ShowAbout = fn(&mut Ui, &Scene<'_>, &ParticipantSnapshot, Rect, &mut Vec<UiCommand>);
+
+/// Where the own picture goes: into the corner, above the controls where the window is narrow. It never lies on a
+/// choice about somebody whose key has changed.
+fn own_rect(scene: &Scene<'_>, call: &CallSnapshot, area: Rect, bar: Rect) -> Option<Rect> {
+    let has_wall = call_words::present(call).any(|them| them.admission == Admission::KeyChanged);
     let picture = scene.pictures.size(PictureId::Own).unwrap_or(vec2(16.0, 9.0));
     let shape = (picture.y / picture.x).clamp(0.5, 1.5);
+    let widest = (area.width() * size::SELF_VIEW_SHARE).clamp(size::SELF_VIEW_MIN, size::SELF_VIEW_MAX);
+    let width = if has_wall { bar.height() / shape } else { widest };
     let own_size = vec2(width, width * shape).round();
     let right = area.right() - space::L;
     let is_beside_bar = right - own_size.x - space::L > bar.right();
-    let bottom = if is_beside_bar {
-        area.bottom() - space::L
-    } else {
-        bar.top() - space::M
+    let bottom = match (is_beside_bar, has_wall) {
+        (true, true | false) => area.bottom() - space::L,
+        (false, false) => bar.top() - space::M,
+        (false, true) => return None,
     };
-    let rect = Rect::from_min_max(pos2(right - own_size.x, bottom - own_size.y), pos2(right, bottom));
+    let corner = pos2(right, bottom);
+    Some(Rect::from_min_max(corner - own_size, corner))
+}
+
+fn own(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, call: &CallSnapshot, rect: Rect) {
     let you = scene.i18n.text("call-you");
     let is_running = matches!(scene.snapshot.local.camera, DeviceStatus::Running { .. });
     let caption = (call.local.microphone == Switch::Off).then(|| Caption {
@@ -219,42 +191,9 @@ fn waiting_card(
                 tokens.text_quiet,
             );
             ui.add_space(space::M);
-            match &scene.snapshot.invite_link {
-                Some(link) => link_row(ui, scene, view, link, commands),
-                None => {
-                    text(
-                        ui,
-                        scene.i18n.text("call-link-coming"),
-                        fonts::body(),
-                        tokens.text_quiet,
-                    );
-                }
-            }
+            invite_panel::show(ui, scene, view, commands);
         });
     });
-}
-
-fn link_row(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, link: &str, commands: &mut Vec<UiCommand>) {
-    let mut shown = link;
-    let field = TextEdit::singleline(&mut shown)
-        .desired_width(f32::INFINITY)
-        .margin(Margin::symmetric(12, 0))
-        .min_size(vec2(0.0, size::FIELD_HEIGHT))
-        .align(Align2::LEFT_CENTER);
-    ui.add(field).accessible_name(scene.i18n.text("call-link"));
-    ui.add_space(space::XS);
-    let (label, icon) = if was_just_copied(ui, view) {
-        ("action-copied", Icon::Check)
-    } else {
-        ("action-copy-link", Icon::Copy)
-    };
-    let label = scene.i18n.text(label);
-    let button = TextButton::new(scene.tokens, &label, Weight::Primary)
-        .icon(Some(icon))
-        .fill();
-    if ui.add(button).clicked() {
-        commands.push(UiCommand::CopyLink);
-    }
 }
 
 fn was_just_copied(ui: &Ui, view: &ViewState) -> bool {
@@ -268,8 +207,15 @@ fn was_just_copied(ui: &Ui, view: &ViewState) -> bool {
     left_s > 0.0
 }
 
-/// Top left: who, how long, how; below it what is in the way.
-fn status(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, call: &CallSnapshot, area: Rect) {
+/// Top left: who, how long, how, how far they are known; below it what is in the way. Returns where it ends.
+fn status(
+    ui: &mut Ui,
+    scene: &Scene<'_>,
+    view: &ViewState,
+    call: &CallSnapshot,
+    area: Rect,
+    commands: &mut Vec<UiCommand>,
+) -> f32 {
     let problems = call_words::problems(scene, view, call, ui.ctx().time());
     if let Some(seconds) = problems.look_again_in_s {
         ui.ctx().request_repaint_after(Duration::from_secs_f64(seconds));
@@ -280,18 +226,55 @@ fn status(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, call: &CallSnapshot,
         pos2(area.right() - space::L, area.bottom()),
     );
     let layout = Layout::top_down(Align::Min);
-    ui.scope_builder(UiBuilder::new().max_rect(place).layout(layout), |ui| {
+    let drawn = ui.scope_builder(UiBuilder::new().max_rect(place).layout(layout), |ui| {
         let summary = call_words::summary(scene, call, &problems);
-        if !summary.is_empty() {
+        if !summary.is_empty() && call.phase != CallPhase::Knocking {
             pill(ui, stage.label, |ui| text(ui, summary, fonts::small(), stage.text));
+        }
+        if view.card.is_none() && call_words::present(call).next().is_some() && was_just_copied(ui, view) {
+            icon_pill(ui, scene, Icon::Check, &scene.i18n.text("action-copied"));
+        }
+        if let Some((icon, words)) = door::line(scene, call) {
+            icon_pill(ui, scene, icon, &words);
+        }
+        if let Some(only) = call_words::only(call).filter(|_| !scene.snapshot.is_test_call) {
+            badge_in_corner(ui, scene, only, commands);
+        }
+        if let Some(alarm) = call.alarm {
+            alarm::show(ui, scene, alarm);
         }
         if scene.snapshot.is_test_call && call.phase == CallPhase::Active {
             let words = scene.i18n.text("call-test-text");
             pill(ui, stage.label, |ui| text(ui, words, fonts::small(), stage.text_quiet));
         }
+        for line in knocks::waiting_lines(scene, call) {
+            icon_pill(ui, scene, Icon::Door, &line);
+        }
         for line in problems.lines {
             pill(ui, stage.label, |ui| text(ui, line, fonts::small(), stage.problem_text));
         }
+    });
+    drawn.response.rect.bottom()
+}
+
+/// The badge of the only other one, once there is something of them to see or hear.
+fn badge_in_corner(ui: &mut Ui, scene: &Scene<'_>, them: &ParticipantSnapshot, commands: &mut Vec<UiCommand>) {
+    match them.admission {
+        Admission::Admitted => {
+            let at = ui.cursor().min;
+            tiles::badge_of(ui, scene, them, at, ui.available_width(), commands);
+        }
+        Admission::Knocking | Admission::AwaitingHost | Admission::AwaitingThem | Admission::KeyChanged => {}
+    }
+}
+
+fn icon_pill(ui: &mut Ui, scene: &Scene<'_>, icon: Icon, words: &str) {
+    let stage = &scene.tokens.stage;
+    pill(ui, stage.label, |ui| {
+        ui.horizontal_top(|ui| {
+            leading_icon(ui, icon, size::ICON_SMALL, stage.text);
+            text(ui, words, fonts::small(), stage.text);
+        });
     });
 }
 
@@ -303,44 +286,36 @@ fn pill<R>(ui: &mut Ui, fill: egui::Color32, contents: impl FnOnce(&mut Ui) -> R
         .show(ui, contents);
 }
 
-fn copy_button(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec<UiCommand>) {
-    let copy = ui.add_enabled_ui(scene.snapshot.invite_link.is_some(), |ui| {
-        command_button(ui, scene, UiCommand::CopyLink, Look::Control, None, commands)
-    });
-    // While nobody is there the card with the link says it.
-    let is_told_elsewhere = scene
-        .snapshot
-        .call
-        .as_ref()
-        .is_some_and(|call| call.participants.is_empty());
-    if let Some(button) = copy.inner.filter(|_| !is_told_elsewhere && was_just_copied(ui, view)) {
-        button.show_tooltip_text(scene.i18n.text("action-copied"));
+/// While nobody is there the card in the middle has the invite.
+fn has_invite_button(scene: &Scene<'_>, call: &CallSnapshot) -> bool {
+    !scene.snapshot.is_test_call && call_words::present(call).next().is_some()
+}
+
+fn invite_button(ui: &mut Ui, scene: &Scene<'_>, call: &CallSnapshot, commands: &mut Vec<UiCommand>) {
+    if has_invite_button(scene, call) {
+        let command = UiCommand::InCall(CallCommand::Open(Card::Invite));
+        command_button(ui, scene, command, Look::Control, None, commands);
     }
 }
 
-/// A test call has no link to copy.
-fn bar_rect(scene: &Scene<'_>, area: Rect) -> Rect {
-    let round = if scene.snapshot.is_test_call { 2 } else { 3 };
+/// A test call has nobody to invite, and only a host has a door.
+fn bar_rect(scene: &Scene<'_>, call: &CallSnapshot, area: Rect) -> Rect {
+    let has_door = !scene.snapshot.is_test_call && call.room.role == RoomRole::Host;
+    let round = 2 + usize::from(has_invite_button(scene, call)) + usize::from(has_door);
     let mut widths = vec![size::CONTROL; round];
     widths.push(size::HANG_UP_WIDTH);
     control_bar::row_at_bottom(area, &widths, size::CONTROL, space::M, space::L)
 }
 
-fn controls(
-    ui: &mut Ui,
-    scene: &Scene<'_>,
-    view: &ViewState,
-    call: &CallSnapshot,
-    bar: Rect,
-    commands: &mut Vec<UiCommand>,
-) {
+fn controls(ui: &mut Ui, scene: &Scene<'_>, call: &CallSnapshot, bar: Rect, commands: &mut Vec<UiCommand>) {
     ui.scope_builder(UiBuilder::new().max_rect(bar), |ui| {
         ui.spacing_mut().item_spacing.x = space::M;
         ui.horizontal(|ui| {
             control_bar::microphone(ui, scene, call.local.microphone, size::CONTROL, commands);
             control_bar::camera(ui, scene, call.local.camera, size::CONTROL, commands);
+            invite_button(ui, scene, call, commands);
             if !scene.snapshot.is_test_call {
-                copy_button(ui, scene, view, commands);
+                door::button(ui, scene, call, commands);
             }
             command_button(ui, scene, UiCommand::HangUp, Look::HangUp, None, commands);
         });

@@ -1,6 +1,6 @@
 //! What the call screen says: the state of the connection and everything that is in the way, in words.
 
-use call_engine::{CallPhase, CallSnapshot, DeviceStatus, LinkState, ParticipantSnapshot, Route};
+use call_engine::{Admission, CallPhase, CallSnapshot, DeviceStatus, LinkState, ParticipantSnapshot, Route};
 use call_engine::{SignalingState, Switch};
 
 use crate::i18n::{I18n, clock};
@@ -16,6 +16,21 @@ pub fn name<'a>(participant: &'a ParticipantSnapshot, guest: &'a str) -> &'a str
     if name.is_empty() { guest } else { name }
 }
 
+/// Everybody who is in the call, let in by us or not; those who knock at the host's door are not.
+pub fn present(call: &CallSnapshot) -> impl Iterator<Item = &ParticipantSnapshot> {
+    call.participants.iter().filter(|them| match them.admission {
+        Admission::Admitted | Admission::AwaitingThem | Admission::KeyChanged => true,
+        Admission::Knocking | Admission::AwaitingHost => false,
+    })
+}
+
+/// The only other one in the call.
+#[must_use]
+pub fn only(call: &CallSnapshot) -> Option<&ParticipantSnapshot> {
+    let mut present = present(call);
+    present.next().filter(|_| present.next().is_none())
+}
+
 /// Who, how long, how: the line in the corner. A lost connection is told by a line of its own.
 #[must_use]
 pub fn summary(scene: &Scene<'_>, call: &CallSnapshot, problems: &Problems) -> String {
@@ -24,7 +39,7 @@ pub fn summary(scene: &Scene<'_>, call: &CallSnapshot, problems: &Problems) -> S
     let mut parts = Vec::new();
     if scene.snapshot.is_test_call {
         parts.push(i18n.text("call-test"));
-    } else if let [only] = call.participants.as_slice() {
+    } else if let Some(only) = only(call) {
         parts.push(name(only, &guest).to_owned());
     }
     if let Some(elapsed) = scene.snapshot.elapsed {
@@ -148,6 +163,9 @@ fn device_problems(scene: &Scene<'_>, call: &CallSnapshot) -> Vec<String> {
 #[must_use]
 pub fn tile_note(them: &ParticipantSnapshot, i18n: &I18n) -> Option<String> {
     let guest = i18n.text("call-nobody-name");
+    if them.admission == Admission::AwaitingThem {
+        return Some(i18n.text_with("knock-awaiting-them", &[("name", name(them, &guest))]));
+    }
     match them.link {
         LinkState::Greeting | LinkState::Negotiating => {
             Some(i18n.text_with("call-connecting-to", &[("name", name(them, &guest))]))

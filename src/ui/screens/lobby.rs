@@ -137,7 +137,9 @@ fn devices(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec<
 fn enter(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec<UiCommand>) {
     let (label, enabled) = match (view.entering, purpose(view)) {
         (Entering::Asked, _) => ("lobby-starting", Enabled::No),
-        (Entering::Idle, CallPurpose::Host | CallPurpose::Ring { .. } | CallPurpose::Test) => ("lobby-start", Enabled::Yes),
+        (Entering::Idle, CallPurpose::Host | CallPurpose::Ring { .. } | CallPurpose::Test) => {
+            ("lobby-start", Enabled::Yes)
+        }
         (Entering::Idle, CallPurpose::Join { .. }) => ("lobby-join", Enabled::Yes),
     };
     let label = scene.i18n.text(label);

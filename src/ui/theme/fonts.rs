@@ -36,6 +36,12 @@ pub fn small() -> FontId {
     FontId::new(text::SMALL, FontFamily::Proportional)
 }
 
+/// The pictures people compare; the emoji font is the one that comes with egui.
+#[must_use]
+pub fn symbol() -> FontId {
+    FontId::new(text::SYMBOL, FontFamily::Proportional)
+}
+
 /// What egui's own widgets use.
 #[must_use]
 pub fn text_styles() -> BTreeMap<TextStyle, FontId> {

@@ -36,6 +36,22 @@ pub enum Icon {
     Again,
     /// Two people.
     People,
+    /// Encrypted.
+    Shield,
+    /// Encrypted and verified.
+    ShieldCheck,
+    /// Somebody's computer.
+    Device,
+    /// Nobody new gets in.
+    Lock,
+    /// Whoever has the link gets in.
+    LockOpen,
+    /// Who comes knocks.
+    Door,
+    /// Pictures to compare.
+    Symbols,
+    /// A relay in between.
+    Relay,
     /// Settings.
     Gear,
     /// A call with sound only.
@@ -53,7 +69,7 @@ const LINE: f32 = 1.9;
 
 impl Icon {
     /// Every icon, for tests and previews.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 26] = [
         Self::Microphone,
         Self::MicrophoneOff,
         Self::Camera,
@@ -68,6 +84,14 @@ impl Icon {
         Self::Warning,
         Self::Again,
         Self::People,
+        Self::Shield,
+        Self::ShieldCheck,
+        Self::Device,
+        Self::Lock,
+        Self::LockOpen,
+        Self::Door,
+        Self::Symbols,
+        Self::Relay,
         Self::Gear,
         Self::Phone,
         Self::More,
@@ -143,6 +167,46 @@ impl Icon {
                 pen.arc((15.5, 8.0), 3.5, -80.0, 80.0);
                 pen.arc((15.5, 20.5), 6.5, -68.0, 0.0);
             }
+            Self::Shield => shield(&pen),
+            Self::ShieldCheck => {
+                shield(&pen);
+                pen.line(&[(8.2, 12.0), (11.0, 14.8), (15.9, 9.2)]);
+            }
+            Self::Device => {
+                pen.rounded((4.5, 5.0), (19.5, 15.5), 1.8);
+                pen.line(&[(2.5, 19.0), (21.5, 19.0)]);
+            }
+            Self::Lock => {
+                pen.rounded((5.0, 10.5), (19.0, 20.5), 2.4);
+                pen.line(&[(8.0, 10.5), (8.0, 8.0)]);
+                pen.arc((12.0, 8.0), 4.0, -180.0, 0.0);
+                pen.line(&[(16.0, 8.0), (16.0, 10.5)]);
+                pen.dot((12.0, 15.5), 1.4);
+            }
+            Self::LockOpen => {
+                pen.rounded((5.0, 10.5), (19.0, 20.5), 2.4);
+                pen.line(&[(8.0, 10.5), (8.0, 7.0)]);
+                pen.arc((12.0, 7.0), 4.0, -180.0, -20.0);
+                pen.dot((12.0, 15.5), 1.4);
+            }
+            Self::Door => {
+                pen.rounded((6.0, 3.2), (18.0, 20.8), 1.4);
+                pen.line(&[(3.0, 20.8), (21.0, 20.8)]);
+                pen.dot((14.6, 12.4), 1.3);
+            }
+            Self::Symbols => {
+                pen.circle((7.3, 7.3), 3.3);
+                pen.rounded((13.6, 4.2), (20.0, 10.4), 0.6);
+                pen.outline(&[(7.3, 13.6), (10.8, 19.8), (3.8, 19.8)]);
+                pen.outline(&[(16.8, 13.2), (20.4, 16.8), (16.8, 20.4), (13.2, 16.8)]);
+            }
+            Self::Relay => {
+                pen.circle((4.8, 12.0), 2.4);
+                pen.circle((19.2, 12.0), 2.4);
+                pen.rounded((9.2, 9.2), (14.8, 14.8), 1.2);
+                pen.line(&[(7.2, 12.0), (9.2, 12.0)]);
+                pen.line(&[(14.8, 12.0), (16.8, 12.0)]);
+            }
             Self::Gear => gear(&pen),
             Self::Phone => phone(&pen),
             Self::More => {
@@ -172,6 +236,21 @@ fn microphone(pen: &Pen<'_>) {
 fn camera(pen: &Pen<'_>) {
     pen.rounded((2.6, 6.2), (15.6, 17.8), 2.6);
     pen.outline(&[(15.6, 10.8), (21.4, 7.4), (21.4, 16.6), (15.6, 13.2)]);
+}
+
+fn shield(pen: &Pen<'_>) {
+    pen.outline(&[
+        (12.0, 2.8),
+        (19.6, 5.6),
+        (19.6, 11.4),
+        (18.4, 15.2),
+        (15.8, 18.6),
+        (12.0, 21.2),
+        (8.2, 18.6),
+        (5.6, 15.2),
+        (4.4, 11.4),
+        (4.4, 5.6),
+    ]);
 }
 
 /// A ring with eight teeth.

@@ -80,6 +80,18 @@ pub mod size {
     pub const WAITING_CARD: f32 = 460.0;
     /// Widest notice.
     pub const NOTICE: f32 = 560.0;
+    /// Cards over a call: who somebody is, the door.
+    pub const CARD: f32 = 360.0;
+    /// The card with the four symbols.
+    pub const SYMBOLS_CARD: f32 = 520.0;
+    /// The box around a symbol and its name.
+    pub const SYMBOL_BOX: f32 = 124.0;
+    /// The same where they stand two by two.
+    pub const SYMBOL_BOX_LOW: f32 = 102.0;
+    /// Icons that lead a card.
+    pub const ICON_LARGE: f32 = 30.0;
+    /// From this width on, cards stand beside what matters instead of on it.
+    pub const CARD_BREAKPOINT: f32 = 720.0;
     /// The sign on the home screen.
     pub const WORDMARK: f32 = 52.0;
     /// The home screen with people beside what it always has.
@@ -122,6 +134,8 @@ pub mod text {
     pub const BODY: f32 = 15.5;
     /// Remarks.
     pub const SMALL: f32 = 13.5;
+    /// The pictures people compare.
+    pub const SYMBOL: f32 = 58.0;
 }
 
 /// Durations of movements and of things that go away by themselves, in seconds.
@@ -173,6 +187,8 @@ pub struct Tokens {
     pub problem_surface: Color32,
     /// Text that says all is well.
     pub good_text: Color32,
+    /// Text that says that somebody is known.
+    pub known_text: Color32,
     /// The dot of somebody who can be rung, and a switch that is on.
     pub online: Color32,
     /// The microphone's level.
@@ -275,6 +291,7 @@ pub const LIGHT: Tokens = Tokens {
     problem_text: rgb(0xA8_20_20),
     problem_surface: rgb(0xFD_EC_EA),
     good_text: rgb(0x1B_6B_3A),
+    known_text: rgb(0x1D_5A_B4),
     online: rgb(0x1A_8A_5C),
     meter: rgb(0x1F_9D_6B),
     meter_track: rgb(0xDC_E2_E7),
@@ -303,6 +320,7 @@ pub const DARK: Tokens = Tokens {
     problem_text: rgb(0xFF_B4_A9),
     problem_surface: rgb(0x3A_1F_1E),
     good_text: rgb(0x7F_D6_9E),
+    known_text: rgb(0x93_BE_FF),
     online: rgb(0x46_C9_8D),
     meter: rgb(0x46_C9_8D),
     meter_track: rgb(0x2E_36_3F),

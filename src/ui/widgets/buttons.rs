@@ -47,6 +47,7 @@ pub struct TextButton<'a> {
     width: Width,
     height: f32,
     enabled: Enabled,
+    spoken: Option<&'a str>,
 }
 
 impl<'a> TextButton<'a> {
@@ -61,7 +62,15 @@ impl<'a> TextButton<'a> {
             width: Width::Words,
             height: size::BUTTON_HEIGHT,
             enabled: Enabled::Yes,
+            spoken: None,
         }
+    }
+
+    /// What assistive technology reads where the words alone do not say what they are about.
+    #[must_use]
+    pub fn spoken(mut self, spoken: &'a str) -> Self {
+        self.spoken = Some(spoken);
+        self
     }
 
     /// With an icon before the words.
@@ -82,6 +91,13 @@ impl<'a> TextButton<'a> {
     #[must_use]
     pub fn small(mut self) -> Self {
         self.height = size::BUTTON_HEIGHT_SMALL;
+        self
+    }
+
+    /// As high as this, in points.
+    #[must_use]
+    pub fn height(mut self, height: f32) -> Self {
+        self.height = height;
         self
     }
 
@@ -126,7 +142,7 @@ impl Widget for TextButton<'_> {
         let is_enabled = self.enabled == Enabled::Yes && ui.is_enabled();
         let sense = if is_enabled { Sense::click() } else { Sense::hover() };
         let (rect, response) = ui.allocate_exact_size(vec2(width, self.height), sense);
-        response.widget_info(|| WidgetInfo::labeled(Role::Button, is_enabled, self.label));
+        response.widget_info(|| WidgetInfo::labeled(Role::Button, is_enabled, self.spoken.unwrap_or(self.label)));
         let opacity = if is_enabled { 1.0 } else { 0.5 };
         let corner = CornerRadius::same(radius::M);
         let fill = blend(ui, &response, rest, hover).gamma_multiply(opacity);
@@ -152,6 +168,8 @@ pub enum Look {
     Control,
     /// On a picture, off.
     ControlOff,
+    /// On a picture, set to something unusual.
+    ControlSet,
     /// Ends the call.
     HangUp,
     /// On the background of a screen.
@@ -173,7 +191,7 @@ impl<'a> IconButton<'a> {
     pub fn new(tokens: &'a Tokens, icon: Icon, label: &'a str, look: Look) -> Self {
         let width = match look {
             Look::HangUp => size::HANG_UP_WIDTH,
-            Look::Control | Look::ControlOff | Look::Plain => size::CONTROL,
+            Look::Control | Look::ControlOff | Look::ControlSet | Look::Plain => size::CONTROL,
         };
         Self {
             tokens,
@@ -203,6 +221,7 @@ impl Widget for IconButton<'_> {
                 stage.on_control_off,
                 stage.focus,
             ),
+            Look::ControlSet => (tokens.accent, tokens.accent_hover, tokens.on_accent, stage.focus),
             Look::HangUp => (tokens.danger, tokens.danger_hover, tokens.on_danger, stage.focus),
             Look::Plain => (Color32::TRANSPARENT, tokens.raised, tokens.text, tokens.focus),
         };

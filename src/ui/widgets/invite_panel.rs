@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use call_engine::{RoomRole, ServerKind};
+use call_engine::{Door, RoomRole, ServerKind};
 use egui::{Align2, Margin, Popup, PopupCloseBehavior, TextEdit, Ui, vec2};
 
 use crate::ui::Scene;
@@ -130,7 +130,11 @@ fn qr_button(ui: &mut Ui, scene: &Scene<'_>, link: &str) {
 
 /// Who is let in, for how long, and a new link.
 fn rules(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec<UiCommand>) {
-    choice_menu::door(ui, scene, view.door, commands);
+    // What is remembered for the next calls does not hold in a call that is locked.
+    let call = scene.snapshot.call.as_ref();
+    if call.is_some_and(|call| call.room.door != Door::Locked) {
+        choice_menu::door(ui, scene, view.door, commands);
+    }
     choice_menu::invite_lifetime(ui, scene, view.invite_lifetime, commands);
     let label = scene.i18n.text("home-new-link");
     let button = TextButton::new(scene.tokens, &label, Weight::Quiet)

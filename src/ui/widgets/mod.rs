@@ -1,5 +1,6 @@
 //! Parts that screens are made of.
 
+pub mod badge_chip;
 pub mod buttons;
 pub mod card;
 pub mod choice_menu;
@@ -11,6 +12,7 @@ pub mod level_meter;
 pub mod notice;
 pub mod person_row;
 pub mod qr_code;
+pub mod sheet;
 pub mod spoken_code;
 pub mod switch_row;
 pub mod text;
