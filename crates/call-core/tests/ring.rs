@@ -98,7 +98,9 @@ fn cancelled() {
 #[test]
 fn nobody_answers() {
     let (mut world, id) = ringing(1);
-    world.run_for(RING_LIMIT);
+    world.run_for(RING_LIMIT - A_WHILE - Duration::from_secs(1));
+    assert_eq!(stage(&world, B), Some(RingStage::Ringing), "until the end");
+    world.run_for(A_WHILE);
     assert_eq!(outcome(&world, A, id), Some(RingOutcome::TimedOut));
     assert!(is_missed(&world, B, id));
     finish(world);
@@ -157,7 +159,7 @@ fn do_not_disturb_and_a_call_look_the_same_from_outside() {
         let id = world.ring(A, HER, Switch::On);
         world.run_for(A_WHILE);
         assert_eq!(outcome(&world, A, id), Some(RingOutcome::Busy));
-        assert!(world.phones[B].rung.is_empty());
+        assert_eq!(stage(&world, B), None);
         assert!(is_missed(&world, B, id));
         finish(world);
     }
@@ -207,6 +209,20 @@ fn crossing_rings_become_one_call() {
                 .iter()
                 .all(|phone| phone.missed.is_empty() && phone.rung.is_empty())
         );
+        finish(world);
+    }
+}
+
+#[test]
+fn who_does_not_want_to_be_disturbed_may_still_ring_whoever_rings() {
+    for (id_of_a, id_of_b) in [(1, 2), (2, 1)].map(|(a, b)| (RingId([a; 16]), RingId([b; 16]))) {
+        let mut world = World::new(1, &[1, 2]);
+        world.intend(B, RingIntent::DoNotDisturb(Switch::On));
+        world.ring_as(A, HER, id_of_a, Switch::On);
+        world.run_for(A_WHILE);
+        world.ring_as(B, 1, id_of_b, Switch::On);
+        world.run_for(A_WHILE * 3);
+        assert!(world.phones[A].call.is_some() && world.phones[A].call == world.phones[B].call);
         finish(world);
     }
 }

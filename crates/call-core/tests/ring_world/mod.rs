@@ -10,7 +10,7 @@ use std::time::Duration;
 use call_core::doorbell::ring::RING_SILENCE;
 use call_core::doorbell::{
     CallRole, Device, DeviceId, Party, RingDirection, RingId, RingInput, RingIntent, RingMachine, RingMessage,
-    RingOutcome, RingOutput, RingStage,
+    RingOutcome, RingOutput, RingStage, RingView,
 };
 use call_core::{PublicKey, Switch, Time};
 
@@ -20,6 +20,8 @@ pub const LONGEST_WAY: Duration = Duration::from_millis(800);
 const LONGEST_UNNOTICED: u64 = 8_000;
 /// A broken connection comes back after this at the latest.
 const LONGEST_BREAK: Duration = Duration::from_secs(60);
+
+const INCOMING: RingDirection = RingDirection::Incoming;
 
 /// SplitMix64.
 pub struct Dice(pub u64);
@@ -43,7 +45,10 @@ pub struct Phone {
     pub machine: RingMachine,
     /// The call it is in; none of the rings' when it was not rung for.
     pub call: Option<RingId>,
+    /// Rings it has heard.
     pub rung: BTreeSet<RingId>,
+    /// Rings it has called itself busy for.
+    pub refused: BTreeSet<RingId>,
     pub declined: BTreeSet<RingId>,
     pub started: BTreeMap<RingId, CallRole>,
     pub missed: BTreeMap<RingId, u32>,
@@ -84,6 +89,8 @@ pub struct World {
     pub dice: Dice,
     pub phones: Vec<Phone>,
     pub rings: BTreeMap<RingId, Told>,
+    /// Which ring gave way to which.
+    gave_way: BTreeMap<RingId, RingId>,
     links: BTreeMap<(PhoneId, PhoneId), Link>,
     events: BTreeMap<(Time, u64), Event>,
     next_event: u64,
@@ -107,6 +114,7 @@ impl World {
             machine: RingMachine::new(format!("person {person}")),
             call: None,
             rung: BTreeSet::new(),
+            refused: BTreeSet::new(),
             declined: BTreeSet::new(),
             started: BTreeMap::new(),
             missed: BTreeMap::new(),
@@ -118,6 +126,7 @@ impl World {
             dice: Dice(seed),
             phones: owners.map(phone).collect(),
             rings: BTreeMap::new(),
+            gave_way: BTreeMap::new(),
             links: BTreeMap::new(),
             events: BTreeMap::new(),
             next_event: 0,
@@ -212,6 +221,11 @@ impl World {
     fn deadlines(&mut self) {
         for phone in 0..self.phones.len() {
             self.phones[phone].machine.handle_deadlines(self.now);
+            let left = self.phones[phone].machine.poll_deadline();
+            self.complain_if(
+                left.is_some_and(|at| at <= self.now),
+                format!("{phone} leaves undone what is due"),
+            );
             self.drain(phone);
         }
     }
@@ -321,7 +335,14 @@ impl World {
     fn drain(&mut self, phone: PhoneId) {
         while let Some(output) = self.phones[phone].machine.poll_output() {
             match output {
-                RingOutput::Send(device, message) => self.deliver(phone, usize::from(device.id.0[0]), message),
+                RingOutput::Send(device, message) => {
+                    // Heard, though it does not ring.
+                    if let RingMessage::Busy { id } = message {
+                        self.phones[phone].rung.insert(id);
+                        self.phones[phone].refused.insert(id);
+                    }
+                    self.deliver(phone, usize::from(device.id.0[0]), message);
+                }
                 RingOutput::StartCall(call) => {
                     self.complain_if(self.phones[phone].call.is_some(), format!("{phone} is in two calls"));
                     let before = self.phones[phone].started.insert(call.ring, call.role);
@@ -374,9 +395,11 @@ impl World {
     fn note_rings(&mut self) {
         for (id, told) in &mut self.rings {
             let view = self.phones[told.caller].machine.view();
-            let lasts = view.is_some_and(|view| view.id == *id && view.stage != RingStage::Accepted);
-            if !lasts && told.over.is_none() {
+            let is_it = |view: &RingView| view.id == *id && view.stage != RingStage::Accepted;
+            if told.over.is_none() && !view.as_ref().is_some_and(is_it) {
                 told.over = Some(self.now);
+                let accepting = view.filter(|view| (view.direction, view.stage) == (INCOMING, RingStage::Accepted));
+                self.gave_way.extend(accepting.map(|view| (*id, view.id)));
             }
         }
     }
@@ -407,8 +430,45 @@ impl World {
         }
     }
 
+    /// Two who ring each other notice, and one of them gives way, not both.
+    fn check_mutual(&mut self) {
+        let mutual = self
+            .gave_way
+            .iter()
+            .any(|(one, other)| self.gave_way.get(other) == Some(one));
+        self.complain_if(mutual, "both gave way".to_owned());
+        let ringing = |phone: &Phone| match phone.machine.view()? {
+            RingView {
+                direction: RingDirection::Outgoing,
+                stage,
+                party,
+                id,
+                ..
+            } if stage != RingStage::Accepted => Some((party, id)),
+            _ => None,
+        };
+        for (a, b) in self.pairs() {
+            let (Some(of_a), Some(of_b)) = (ringing(&self.phones[a]), ringing(&self.phones[b])) else {
+                continue;
+            };
+            let to = |phone: PhoneId| Party::Person(key(self.phones[phone].person));
+            let link = *self.links.get(&(a, b)).expect("all pairs of strangers have a link");
+            let begun = self
+                .rings
+                .get(&of_a.1)
+                .zip(self.rings.get(&of_b.1))
+                .map(|(a, b)| a.begun.max(b.begun));
+            let since = begun.map_or(self.now, |begun| begun.max(link.open_at));
+            let crosses = (of_a.0, of_b.0) == (to(b), to(a)) && link.epoch % 2 == 1;
+            // A way for the ring, one for the answer, and one more when that is a no that was lost before.
+            let complaint = format!("{a} and {b} ring each other since {since:?}");
+            self.complain_if(crosses && self.now - since > LONGEST_WAY * 3, complaint);
+        }
+    }
+
     /// What must hold at every moment.
     fn check_moment(&mut self) {
+        self.check_mutual();
         for phone in 0..self.phones.len() {
             let Some(view) = self.phones[phone].machine.view() else {
                 continue;
@@ -495,7 +555,9 @@ impl World {
         let complaint = match (missed, heard && !dealt_with) {
             (2.., _) => Some("twice"),
             (0, true) => Some("not at all"),
-            (1, false) if dealt_with && !was_silent => Some("although it was not missed"),
+            (1, false) if dealt_with && !was_silent && !phone.refused.contains(&id) => {
+                Some("although it was not missed")
+            }
             (0 | 1, _) => None,
         };
         if let Some(complaint) = complaint {

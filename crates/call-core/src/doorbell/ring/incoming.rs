@@ -2,10 +2,11 @@
 
 use super::past::Fate;
 use super::{
-    CallRole, CallToStart, Device, MAX_RINGS, RATE_SPAN, RING_LIMIT, RING_SILENCE, Ring, RingMachine, RingOutput,
+    CallRole, CallToStart, Device, MAX_RINGS, RING_INTERVAL, RING_LIMIT, RING_SILENCE, Ring, RingMachine, RingOutput,
     RingView,
 };
 use crate::doorbell::id::RingId;
+use crate::doorbell::pace::Pace;
 use crate::doorbell::ring_message::RingMessage;
 use crate::doorbell::snapshot::{RingDirection, RingOutcome, RingStage};
 use crate::input::Switch;
@@ -45,13 +46,6 @@ enum Phase {
 enum Listing {
     NotYet,
     Listed,
-}
-
-/// How often somebody has rung.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rate {
-    since: Time,
-    rings: u32,
 }
 
 impl Incoming {
@@ -126,6 +120,8 @@ impl RingMachine {
                 ring.until = until;
                 ring.listing = Listing::Listed;
             }
+            // It did not ring here, but now we ring them, too.
+            Some(Fate::Busy) if self.is_crossing(from) => ring.listing = Listing::Listed,
             Some(Fate::Declined) => return self.send(from, RingMessage::Decline { id }),
             Some(Fate::Busy) => return self.send(from, RingMessage::Busy { id }),
             Some(
@@ -143,31 +139,39 @@ impl RingMachine {
         self.on_fresh_ring(ring, now);
     }
 
+    /// Whether we ring whom this device belongs to.
+    fn is_crossing(&self, from: Device) -> bool {
+        matches!(&self.ring, Ring::Outgoing(ours) if self.is_reached_by_ringing(ours.to, from))
+    }
+
     fn on_fresh_ring(&mut self, mut ring: Incoming, now: Time) {
         let from = ring.from;
         match &self.ring {
             Ring::Outgoing(ours) if self.is_reached_by_ringing(ours.to, from) => {
-                // Both compare the same two, so that one of them gives way and the other waits for it.
-                if ring.id < ours.id
-                    && let Some((ours, video)) = self.give_way(from, now)
-                {
+                // Both compare the same two, so that one of them gives way; ours has to be heard for that.
+                if ring.id >= ours.id {
+                    return self.send_ring(self.as_rung(from));
+                }
+                if let Some((ours, video)) = self.give_way(from, now) {
                     let instead_of = Some(ours);
                     ring.phase = Phase::Accepting { video, instead_of };
                     self.begin(ring);
                 }
             }
-            Ring::Incoming(theirs) if self.is_superseded(theirs, from) => {
+            // Nobody rings twice at once from one device.
+            Ring::Incoming(theirs) if theirs.from == from => {
                 self.end_incoming(RingOutcome::Cancelled, Fate::Over, now);
+                self.ring_or_refuse(ring, now);
+            }
+            // Whoever has gone and come back as another device is still the same person.
+            Ring::Incoming(theirs) if theirs.from.party == from.party && !self.devices.contains(&theirs.from) => {
+                let silent = Fate::Silent { until: theirs.until };
+                self.end_incoming(RingOutcome::Cancelled, silent, now);
                 self.ring_or_refuse(ring, now);
             }
             Ring::None => self.ring_or_refuse(ring, now),
             Ring::Outgoing(_) | Ring::Confirming(_) | Ring::Incoming(_) => self.refuse(&ring, now),
         }
-    }
-
-    /// Nobody rings twice at once from one device; and one that has come back as another is still the same person.
-    fn is_superseded(&self, theirs: &Incoming, from: Device) -> bool {
-        theirs.from == from || (theirs.from.party == from.party && !self.devices.contains(&theirs.from))
     }
 
     fn ring_or_refuse(&mut self, ring: Incoming, now: Time) {
@@ -207,12 +211,8 @@ impl RingMachine {
         if self.rates.len() >= MAX_RATES && !self.rates.contains_key(&key) {
             self.rates.clear();
         }
-        let rate = self.rates.entry(key).or_insert(Rate { since: now, rings: 0 });
-        if now - rate.since >= RATE_SPAN {
-            *rate = Rate { since: now, rings: 0 };
-        }
-        rate.rings = rate.rings.saturating_add(1);
-        rate.rings <= MAX_RINGS
+        let unrung = Pace::new(RING_INTERVAL, MAX_RINGS);
+        self.rates.entry(key).or_insert(unrung).take(now)
     }
 
     pub(super) fn accept(&mut self, video: Switch, now: Time) {

@@ -29,12 +29,13 @@ use std::time::Duration;
 use signaling_protocol::RoomId;
 
 use super::id::{DeviceId, RingId};
+use super::pace::Pace;
 use super::ring_message::RingMessage;
 use super::snapshot::{RingDirection, RingOutcome, RingStage};
 use crate::input::Switch;
 use crate::standing::PublicKey;
 use crate::time::Time;
-use incoming::{Incoming, Rate};
+use incoming::Incoming;
 use outgoing::{Confirming, Outgoing};
 use past::Past;
 
@@ -48,10 +49,10 @@ pub const RING_SILENCE: Duration = Duration::from_secs(10);
 pub const CONFIRM_LIMIT: Duration = Duration::from_secs(20);
 /// Devices of one party that are rung.
 pub const MAX_DEVICES: usize = 16;
-/// Rings of one person that are heard in [`RATE_SPAN`]; more are not answered.
+/// Rings of one person that are heard at once; more are not answered …
 pub const MAX_RINGS: u32 = 12;
-/// See [`MAX_RINGS`].
-pub const RATE_SPAN: Duration = Duration::from_secs(60);
+/// … but for one in this time.
+pub const RING_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Whom one rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -227,7 +228,7 @@ pub struct RingMachine {
     ring: Ring,
     devices: BTreeSet<Device>,
     past: Past,
-    rates: BTreeMap<PublicKey, Rate>,
+    rates: BTreeMap<PublicKey, Pace>,
     outputs: VecDeque<RingOutput>,
     dropped: RingDropped,
 }
@@ -323,22 +324,28 @@ impl RingMachine {
     }
 
     fn on_message(&mut self, from: Device, message: RingMessage, now: Time) {
+        let rung = self.as_rung(from);
         match message {
             RingMessage::Ring { id, video, link, name } => {
                 self.on_ring(Incoming::new(id, from, video, link, name, now), now);
             }
-            RingMessage::Ringing { id } => self.on_ringing(from, id),
+            RingMessage::Ringing { id } => self.on_ringing(rung, id),
             RingMessage::Accept {
                 id,
                 video: _,
                 instead_of,
-            } => self.on_accept(from, id, instead_of, now),
-            RingMessage::Decline { id } => self.on_decline(from, id, now),
-            RingMessage::Busy { id } => self.on_busy(from, id, now),
+            } => {
+                if let Some(given_up) = instead_of {
+                    self.on_over(from, given_up, RingOutcome::AnsweredElsewhere, now);
+                }
+                self.on_accept(rung, id, now);
+            }
+            RingMessage::Decline { id } => self.on_decline(rung, id, now),
+            RingMessage::Busy { id } => self.on_busy(rung, id, now),
             RingMessage::Cancel { id } => self.on_over(from, id, RingOutcome::Cancelled, now),
             RingMessage::AnsweredElsewhere { id } => self.on_over(from, id, RingOutcome::AnsweredElsewhere, now),
             RingMessage::Start { id } => self.on_start(from, id, now),
-            RingMessage::Started { id } => self.on_started(from, id),
+            RingMessage::Started { id } => self.on_started(rung, id),
         }
     }
 

@@ -108,6 +108,17 @@ impl RingMachine {
         party == Party::Person(device.key) || self.devices_of(party).any(|reached| reached.key == device.key)
     }
 
+    /// The device as one of those we ring. Somebody nearby may be a contact, too, and answer by that way.
+    pub(super) fn as_rung(&self, from: Device) -> Device {
+        let party = match &self.ring {
+            Ring::Outgoing(ring) => ring.to,
+            Ring::Confirming(ring) => ring.device.party,
+            Ring::None | Ring::Incoming(_) => return from,
+        };
+        let is_same = |device: &Device| (device.id, device.key) == (from.id, from.key);
+        self.devices_of(party).find(is_same).unwrap_or(from)
+    }
+
     pub(super) fn outgoing_view(&self, ring: &Outgoing) -> RingView {
         let proven = match ring.to {
             Party::Person(key) => Some(key),
@@ -234,10 +245,7 @@ impl RingMachine {
         }
     }
 
-    pub(super) fn on_accept(&mut self, from: Device, id: RingId, instead_of: Option<RingId>, now: Time) {
-        if let Some(given_up) = instead_of {
-            self.on_over(from, given_up, RingOutcome::AnsweredElsewhere, now);
-        }
+    pub(super) fn on_accept(&mut self, from: Device, id: RingId, now: Time) {
         if self.outgoing_mut(from, id).is_none() {
             return self.send_verdict(from, id);
         }
