@@ -150,7 +150,7 @@ pub(crate) fn fault(error: PeerError) -> NegotiationFault {
     tracing::warn!(%error, "a step of the negotiation failed");
     let words = error.to_string();
     match error {
-        PeerError::Create(_) => NegotiationFault::Create(words),
+        PeerError::Create(_) | PeerError::NoRelaySet | PeerError::NoRelayAnswered => NegotiationFault::Create(words),
         PeerError::Fingerprint(_) => NegotiationFault::Fingerprint(words),
         PeerError::RemoteDescription(_) | PeerError::Candidate(_) => NegotiationFault::RemoteDescription(words),
         PeerError::LocalDescription(_) | PeerError::Control(_) => NegotiationFault::LocalDescription(words),

@@ -98,6 +98,12 @@ pub enum PeerError {
     /// The connection could not be made.
     #[error("the peer connection could not be created: {0}")]
     Create(String),
+    /// Our address is to stay hidden, and nobody is there to hide it.
+    #[error("your address is to stay hidden, but no relay server is set: add one that speaks TURN over UDP")]
+    NoRelaySet,
+    /// Our address is to stay hidden, and no relay server gave us another one.
+    #[error("your address is to stay hidden, but no relay server answered: check its address, user and password")]
+    NoRelayAnswered,
     /// The other side's description was refused.
     #[error("the remote description was refused: {0}")]
     RemoteDescription(String),

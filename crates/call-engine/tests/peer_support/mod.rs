@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use call_core::{Attempt, IceMode, OfferAcceptance, PeerKey, TransportState};
 use call_engine::peer::webrtc::WebRtcConnector;
-use call_engine::peer::{PeerConfig, PeerConnector, PeerEvent, PeerEventFrom, PeerReceivers, PeerTransport};
+use call_engine::peer::{PeerConfig, PeerConnector, PeerError, PeerEvent, PeerEventFrom, PeerReceivers, PeerTransport};
 use call_media::frame::{EncodedFrame, SendTimings, StreamKind, VideoKind};
 use call_media::rtp::{PacketSink, RtpPacket};
 use tokio::sync::{Notify, mpsc};
@@ -135,6 +135,11 @@ pub type CandidateFilter = fn(call_core::IceCandidate) -> Option<call_core::IceC
 
 impl Peer {
     pub async fn new(key: u32) -> Self {
+        Self::with(key, |_| {}).await.expect("a connection")
+    }
+
+    /// With another configuration than that of two ends on one machine.
+    pub async fn with(key: u32, change: impl FnOnce(&mut PeerConfig)) -> Result<Self, PeerError> {
         let (events, incoming) = mpsc::channel(256);
         let (audio, camera, screen) = (
             Arc::<Collector>::default(),
@@ -144,7 +149,7 @@ impl Peer {
         let key_frame_requests = Arc::<Calls<_>>::default();
         let target_bitrates = Arc::<Calls<_>>::default();
         let (requests, targets) = (Arc::clone(&key_frame_requests), Arc::clone(&target_bitrates));
-        let config = PeerConfig {
+        let mut config = PeerConfig {
             peer: PeerKey(key),
             attempt: Attempt(1),
             receivers: PeerReceivers {
@@ -160,8 +165,9 @@ impl Peer {
             loopback: true,
             max_bitrate_bps: 6_000_000,
         };
-        Self {
-            transport: WebRtcConnector::new().connect(config).await.expect("a connection"),
+        change(&mut config);
+        Ok(Self {
+            transport: WebRtcConnector::new().connect(config).await?,
             audio,
             camera,
             screen,
@@ -169,7 +175,7 @@ impl Peer {
             target_bitrates,
             events: Arc::<Calls<_>>::default(),
             incoming: Mutex::new(Some(incoming)),
-        }
+        })
     }
 
     /// Carries this end's candidates to the other and its events into `events`, until the connection is gone.

@@ -1,6 +1,7 @@
 //! Puts a connection together out of the crate's parts, and asks it what was negotiated.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use call_media::frame::StreamKind;
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
@@ -8,15 +9,16 @@ use tokio::sync::{mpsc, watch};
 use webrtc::data_channel::{DataChannel, RTCDataChannelInit};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
-use webrtc::peer_connection::{PeerConnection, PeerConnectionBuilder};
+use webrtc::peer_connection::{PeerConnection, PeerConnectionBuilder, StatsSelector};
 use webrtc::rtp_transceiver::RtpSender;
 
 use super::events::{Callbacks, Notice};
+use super::exposure::Exposure;
 use super::handshake::{Fingerprint, Refusal};
 use super::send::Negotiated;
 use super::setup::{self, Multicast};
 use super::source_filter::{Gate, GatedRuntime};
-use super::statistics::PathSample;
+use super::statistics::{self, PathSample};
 use super::streams::{PerStream, STREAM_KINDS, Shared};
 use crate::peer::{PeerConfig, PeerError};
 
@@ -31,6 +33,9 @@ pub(super) struct Inner {
     pub(super) tracks: PerStream<Arc<TrackLocalStaticRTP>>,
     pub(super) agreed: watch::Sender<Option<PerStream<Negotiated>>>,
     pub(super) path: Mutex<Option<PathSample>>,
+    pub(super) exposure: Exposure,
+    /// Since the first description of ours was set, addresses are looked for.
+    pub(super) gathering_since: OnceLock<Instant>,
     /// Of the certificate that the peer's descriptions promise; `None` before the first.
     pub(super) announced: Mutex<Option<Fingerprint>>,
     /// Whether the certificate in use was compared with it.
@@ -69,6 +74,15 @@ impl Inner {
         }
         self.identity.send_replace(PeerIdentity::Confirmed);
         Ok(())
+    }
+
+    /// The pair of addresses that packets take, and what is known of it.
+    pub(super) async fn path(&self, now: Instant) -> Option<PathSample> {
+        let report = self.connection.get_stats(now, StatsSelector::None).await;
+        let ice = self.connection.sctp().await?.transport().ice_transport();
+        let pair = ice.get_selected_candidate_pair().await.ok().flatten()?;
+        let remotes = ice.get_remote_candidates().await.unwrap_or_default();
+        statistics::path(&report, &pair, &remotes)
     }
 
     pub(super) fn announced(&self) -> Option<Fingerprint> {
@@ -124,14 +138,22 @@ impl Inner {
 /// Tries again without multicast where there is no route for it: the crate gives up otherwise.
 pub(super) async fn build(
     config: &PeerConfig,
+    exposure: Exposure,
     shared: &Arc<Shared>,
     notices: &mpsc::Sender<Notice>,
 ) -> Result<Arc<dyn PeerConnection>, PeerError> {
-    match build_with(config, shared, notices, Multicast::Usable).await {
+    let callbacks = Arc::new(Callbacks::new(exposure, Arc::clone(shared), notices.clone()));
+    // Behind a relay no name of the local network can be reached, and asking for one would be heard there.
+    let multicast = match exposure {
+        Exposure::Direct => Multicast::Usable,
+        Exposure::RelayOnly => Multicast::Absent,
+    };
+    match build_with(config, shared, &callbacks, multicast).await {
         Ok(connection) => Ok(connection),
+        Err(error) if multicast == Multicast::Absent => Err(PeerError::Create(error.to_string())),
         Err(error) => {
             tracing::debug!(%error, "no peer connection with multicast names; trying without");
-            build_with(config, shared, notices, Multicast::Absent)
+            build_with(config, shared, &callbacks, Multicast::Absent)
                 .await
                 .map_err(|error| PeerError::Create(error.to_string()))
         }
@@ -141,7 +163,7 @@ pub(super) async fn build(
 async fn build_with(
     config: &PeerConfig,
     shared: &Arc<Shared>,
-    notices: &mpsc::Sender<Notice>,
+    callbacks: &Arc<Callbacks>,
     multicast: Multicast,
 ) -> webrtc::error::Result<Arc<dyn PeerConnection>> {
     let connection = PeerConnectionBuilder::new()
@@ -149,10 +171,7 @@ async fn build_with(
         .with_media_engine(setup::media_engine()?)
         .with_setting_engine(setup::setting_engine(config, multicast))
         .with_interceptor_registry(setup::registry(shared, config))
-        .with_handler(Arc::new(Callbacks {
-            shared: Arc::clone(shared),
-            notices: notices.clone(),
-        }))
+        .with_handler(Arc::<Callbacks>::clone(callbacks))
         .with_runtime(Arc::new(GatedRuntime::new(Gate::new(Arc::clone(shared)))))
         .with_udp_addrs(setup::udp_addresses(config))
         .with_data_channel_send_buffer_limit(CONTROL_BUFFER_BYTES)

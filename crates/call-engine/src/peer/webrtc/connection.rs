@@ -4,7 +4,7 @@
 //! received packets by [`super::delivery`].
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -19,6 +19,7 @@ use webrtc::peer_connection::{RTCIceCandidateInit, RTCSdpType, RTCSessionDescrip
 
 use super::assembly::{Inner, PeerIdentity, add_tracks, build, create_control_channel};
 use super::events::{Reporter, Watch, ask_for_key_frames, watch_control};
+use super::exposure::Exposure;
 #[cfg(test)]
 use super::handshake::Fingerprint;
 use super::handshake::HandshakeClock;
@@ -73,10 +74,11 @@ impl Drop for Tasks {
 impl WebRtcConnection {
     /// Makes the connection and starts its tasks; the network is touched only from the first description on.
     pub(super) async fn open(config: PeerConfig) -> Result<Self, PeerError> {
+        let exposure = Exposure::of(&config)?;
         let (local, media_stream) = draw_local_streams()?;
         let shared = Arc::new(Shared::new(local, Instant::now()));
         let (notices, notice_queue) = mpsc::channel(EVENT_QUEUE);
-        let connection = build(&config, &shared, &notices).await?;
+        let connection = build(&config, exposure, &shared, &notices).await?;
         let (outbox, queues) = Outbox::new(Arc::clone(&shared), Arc::clone(&config.on_key_frame_request));
         let outbox = Arc::new(outbox);
 
@@ -97,6 +99,8 @@ impl WebRtcConnection {
             tracks,
             agreed,
             path: Mutex::new(None),
+            exposure,
+            gathering_since: OnceLock::new(),
             announced: Mutex::new(None),
             identity: watch::Sender::new(PeerIdentity::Unknown),
         });
@@ -107,6 +111,7 @@ impl WebRtcConnection {
             reporter: reporter.clone(),
             watchdog: Watchdog::default(),
             handshake: HandshakeClock::default(),
+            reachable: false,
             on_target_bitrate: Arc::clone(&config.on_target_bitrate),
             answers: 0,
         };
@@ -164,7 +169,8 @@ impl WebRtcConnection {
             .set_local_description(description)
             .await
             .map_err(|error| PeerError::LocalDescription(error.to_string()))?;
-        Ok(sdp)
+        self.inner.gathering_since.get_or_init(Instant::now);
+        Ok(self.inner.exposure.description(sdp))
     }
 
     #[cfg(test)]

@@ -4,7 +4,7 @@
 //! [`Watch`], a task of ours, carries them on and waits where the driver is slow.
 
 use std::net::IpAddr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,34 +17,51 @@ use tokio::time::MissedTickBehavior;
 use webrtc::data_channel::{DataChannel, DataChannelEvent};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::peer_connection::{
-    PeerConnectionEventHandler, RTCIceConnectionState, RTCPeerConnectionIceEvent, RTCPeerConnectionState, StatsSelector,
+    PeerConnectionEventHandler, RTCIceConnectionState, RTCIceGatheringState, RTCPeerConnectionIceEvent,
+    RTCPeerConnectionState,
 };
 
 use super::assembly::{Inner, PeerIdentity};
+use super::exposure::Exposure;
 use super::handshake::HandshakeClock;
 use super::send::Outbox;
-use super::statistics;
 use super::streams::Shared;
 use super::watchdog::{Consent, Watchdog};
 use crate::peer::{PeerConfig, PeerError, PeerEvent, PeerEventFrom};
 
 /// How often the path is looked at: silence is told at most so much later.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+/// How long a relay server may take to give us an address. The stack itself asks for most of a minute.
+const RELAY_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the crate tells us, in short.
 pub(super) enum Notice {
     Candidate(IceCandidate),
     Ice(RTCIceConnectionState),
     State(RTCPeerConnectionState),
+    /// Only a relay's address may be told, and there is none.
+    NoRelay,
 }
 
 /// The crate's callbacks: they run on the task that moves packets and must not wait.
 pub(super) struct Callbacks {
-    pub(super) shared: Arc<Shared>,
-    pub(super) notices: mpsc::Sender<Notice>,
+    exposure: Exposure,
+    shared: Arc<Shared>,
+    notices: mpsc::Sender<Notice>,
+    /// Whether any address of ours could be told.
+    reachable: AtomicBool,
 }
 
 impl Callbacks {
+    pub(super) fn new(exposure: Exposure, shared: Arc<Shared>, notices: mpsc::Sender<Notice>) -> Self {
+        Self {
+            exposure,
+            shared,
+            notices,
+            reachable: AtomicBool::new(false),
+        }
+    }
+
     fn pass_on(&self, notice: Notice) {
         match self.notices.try_send(notice) {
             Ok(()) => {}
@@ -61,9 +78,15 @@ impl Callbacks {
 #[async_trait]
 impl PeerConnectionEventHandler for Callbacks {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
-        match event.candidate.to_json() {
-            // A wildcard that found no interface; nobody can send there.
-            Ok(_) if is_unspecified(&event.candidate.address) => {}
+        let Some(candidate) = self.exposure.candidate(event.candidate) else {
+            return;
+        };
+        // A wildcard that found no interface; nobody can send there.
+        if is_unspecified(&candidate.address) {
+            return;
+        }
+        self.reachable.store(true, Ordering::Relaxed);
+        match candidate.to_json() {
             Ok(init) if !init.candidate.is_empty() => self.pass_on(Notice::Candidate(IceCandidate {
                 candidate: init.candidate,
                 // All sections are bundled into the first.
@@ -73,6 +96,13 @@ impl PeerConnectionEventHandler for Callbacks {
             })),
             Ok(_) => {}
             Err(error) => tracing::debug!(%error, "a local candidate has no textual form"),
+        }
+    }
+
+    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
+        let done = state == RTCIceGatheringState::Complete;
+        if done && self.exposure == Exposure::RelayOnly && !self.reachable.load(Ordering::Relaxed) {
+            self.pass_on(Notice::NoRelay);
         }
     }
 
@@ -123,6 +153,8 @@ pub(super) struct Watch {
     pub(super) reporter: Reporter,
     pub(super) watchdog: Watchdog,
     pub(super) handshake: HandshakeClock,
+    /// Whether an address of ours was told.
+    pub(super) reachable: bool,
     pub(super) on_target_bitrate: Arc<dyn Fn(u32) + Send + Sync>,
     /// Answers to consent checks when they were last counted.
     pub(super) answers: u64,
@@ -137,12 +169,14 @@ impl Watch {
             let goes_on = tokio::select! {
                 notice = notices.recv() => match notice {
                     Some(Notice::Candidate(candidate)) => {
+                        self.reachable = true;
                         self.reporter.report(PeerEvent::LocalCandidate(candidate)).await
                     }
                     Some(Notice::Ice(state)) => {
                         self.path_changed(state);
                         true
                     }
+                    Some(Notice::NoRelay) => self.give_up(PeerError::NoRelayAnswered).await,
                     Some(Notice::State(state)) => self.state_changed(state).await,
                     None => false,
                 },
@@ -241,8 +275,12 @@ impl Watch {
         if let Some(error) = self.handshake_fault(now) {
             return self.give_up(error).await;
         }
-        let report = self.inner.connection.get_stats(now, StatsSelector::None).await;
-        let path = statistics::path(&report);
+        let waited = |since: &Instant| now.saturating_duration_since(*since) >= RELAY_ANSWERS_WITHIN;
+        let needs_relay = self.inner.exposure == Exposure::RelayOnly && !self.reachable;
+        if needs_relay && self.inner.gathering_since.get().is_some_and(waited) {
+            return self.give_up(PeerError::NoRelayAnswered).await;
+        }
+        let path = self.inner.path(now).await;
         *self.inner.path.lock().unwrap_or_else(PoisonError::into_inner) = path;
         let shared = &self.inner.shared;
         if let Some(path) = path {

@@ -6,6 +6,7 @@
 //! | `assembly` | puts it together out of the crate's parts |
 //! | `events` | what happens by itself, to the driver; the watch over the path |
 //! | `setup` | codecs, timers, addresses, the chain of packet handlers |
+//! | `exposure` | keeps our addresses from a peer who shall not learn them |
 //! | `description` | refuses remote descriptions that are not of our form |
 //! | `handshake` | whether who answers has the certificate that was announced |
 //! | `handshake_repeats` | lets a handshake go on after losses |
@@ -32,6 +33,7 @@ mod connection;
 mod delivery;
 mod description;
 mod events;
+mod exposure;
 mod handshake;
 mod handshake_repeats;
 #[cfg(test)]

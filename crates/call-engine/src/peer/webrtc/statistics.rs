@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rtc::statistics::report::{RTCStatsReport, RTCStatsReportEntry};
-use webrtc::peer_connection::RTCIceCandidateType;
+use rtc::peer_connection::transport::{RTCIceCandidatePair, RTCIceProtocol};
+use rtc::statistics::report::RTCStatsReport;
+use webrtc::peer_connection::{RTCIceCandidate, RTCIceCandidateType};
 
 use super::streams::{NO_REPORT, ReceivedCounters, STREAM_KINDS, SentCounters, Shared};
 use crate::peer::{PeerStatistics, ReceivedStatistics, Route, SentStatistics};
@@ -20,25 +21,26 @@ pub(super) struct PathSample {
     pub(super) answers: u64,
 }
 
-/// Reads the selected pair out of a report of the crate's.
-pub(super) fn path(report: &RTCStatsReport) -> Option<PathSample> {
-    let selected = &report.transport()?.selected_candidate_pair_id;
-    let pair = report.candidate_pairs().find(|pair| pair.stats.id == *selected)?;
-    let candidate = |id: &str| match report.get(id) {
-        Some(RTCStatsReportEntry::LocalCandidate(candidate) | RTCStatsReportEntry::RemoteCandidate(candidate)) => {
-            Some(candidate)
-        }
-        _ => None,
-    };
-    let ends = [
-        candidate(&pair.local_candidate_id),
-        candidate(&pair.remote_candidate_id),
-    ];
-    let relayed = ends
+/// What a report of the crate's and the selected pair say together: the report's pair names its candidates by ids that
+/// the report does not have.
+pub(super) fn path(
+    report: &RTCStatsReport,
+    selected: &RTCIceCandidatePair,
+    remotes: &[RTCIceCandidate],
+) -> Option<PathSample> {
+    let id = &report.transport()?.selected_candidate_pair_id;
+    let pair = report.candidate_pairs().find(|pair| pair.stats.id == *id)?;
+    let (local, remote) = (selected.local(), selected.remote());
+    // Their relay may have been met by its first check, before they told of it.
+    let met = |told: &RTCIceCandidate| (&told.address, told.port) == (&remote.address, remote.port);
+    let told = remotes.iter().filter(|told| met(told));
+    let relayed = [local, remote]
+        .into_iter()
+        .chain(told)
+        .any(|candidate| candidate.typ == RTCIceCandidateType::Relay);
+    let tcp = [local, remote]
         .iter()
-        .flatten()
-        .any(|candidate| candidate.candidate_type == RTCIceCandidateType::Relay);
-    let tcp = ends.iter().flatten().any(|candidate| candidate.protocol == "tcp");
+        .any(|candidate| candidate.protocol == RTCIceProtocol::Tcp);
     Some(PathSample {
         route: if relayed { Route::Relayed } else { Route::Direct },
         protocol: if tcp { "tcp" } else { "udp" },
