@@ -77,8 +77,11 @@ fn the_server_reads_no_name_link_or_key() {
     );
 }
 
+/// Number of the blob, the blob, what was kept of earlier ones: what is passed on instead.
+type Tampering = fn(u32, Vec<u8>, &mut Vec<Vec<u8>>) -> Vec<Vec<u8>>;
+
 /// What a server may do to the blobs it passes on.
-fn tampers() -> Vec<(&'static str, fn(u32, Vec<u8>, &mut Vec<Vec<u8>>) -> Vec<Vec<u8>>)> {
+fn tampers() -> Vec<(&'static str, Tampering)> {
     vec![
         ("flips a bit of each fifth", |number, mut blob, _| {
             let index = number as usize % blob.len();

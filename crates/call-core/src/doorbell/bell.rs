@@ -552,10 +552,8 @@ impl Doorbell {
                     Party::Nearby(_) => name,
                 },
                 outcome,
-                unreachable: match (direction, outcome) {
-                    (RingDirection::Outgoing, RingOutcome::Unreachable) => Some(self.why_unreachable(party)),
-                    (RingDirection::Outgoing | RingDirection::Incoming, _) => None,
-                },
+                unreachable: (outcome == RingOutcome::Unreachable && direction == RingDirection::Outgoing)
+                    .then(|| self.why_unreachable(party)),
             },
             RingOutput::Missed { ring: _, key, name } => DoorbellAction::Missed {
                 key,

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::hex::Hex;
 
 macro_rules! id_type {
     ($(#[$doc:meta])* $name:ident) => {
@@ -12,7 +14,7 @@ macro_rules! id_type {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                Hex(self.0).fmt(f)
             }
         }
 
@@ -24,18 +26,13 @@ macro_rules! id_type {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                Hex(self.0).serialize(serializer)
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-                let well_formed = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-                match u128::from_str_radix(&text, 16) {
-                    Ok(value) if well_formed => Ok(Self(value.to_be_bytes())),
-                    _ => Err(de::Error::custom("expected 16 bytes in hexadecimal")),
-                }
+                Hex::deserialize(deserializer).map(|hex| Self(hex.0))
             }
         }
     };

@@ -547,7 +547,7 @@ impl World {
                 .iter()
                 .filter(|ended| ended.0 == id && ended.1 == RingDirection::Incoming)
         };
-        let last = of_it().last().map(|ended| ended.2);
+        let last = of_it().next_back().map(|ended| ended.2);
         let was_silent = of_it().count() > usize::from(!phone.started.contains_key(&id));
         let dealt_with = phone.started.contains_key(&id)
             || matches!(last, Some(RingOutcome::Declined | RingOutcome::AnsweredElsewhere));
