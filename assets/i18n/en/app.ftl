@@ -63,7 +63,8 @@ call-joining = Entering the call…
 call-waiting = Nobody else is here yet
 call-waiting-title = Waiting for somebody
 call-waiting-text = Send them this link. They come straight to you.
-call-link-coming = The link is being made…
+call-waiting-knock = Send them this link. They knock, and you decide.
+call-waiting-locked = The call is locked: nobody new comes in, with or without this link.
 call-link = Invite link
 call-connecting = Connecting…
 call-connecting-to = Connecting to { $name }…
@@ -158,7 +159,6 @@ ended-expired-text = Ask your friend for a new one.
 
 ## Who somebody is
 
-badge-of = { $name }: { $badge }
 badge-unverified = Encrypted, not yet verified. Compare the four symbols.
 badge-unverified-short = Not yet verified
 badge-known = { $calls ->
@@ -186,7 +186,7 @@ symbols-match = They are the same
 symbols-differ = They differ
 symbols-differ-title = The symbols differ
 symbols-differ-meaning = Somebody may be between you and { $name }, and may see and hear this call.
-symbols-differ-do = Say nothing that is not for others to hear. Leave the call, and call { $name } again from another network. If the symbols differ there too, meet in another way.
+symbols-differ-do = Say nothing that is not for others to hear. Leave the call, and call again from another network. If the symbols differ there too, meet in another way.
 symbols-again = Look at the symbols again
 
 ## At the door
@@ -210,6 +210,7 @@ call-door-locked = Locked
 call-door-locked-text = Nobody new comes in, with or without the link.
 call-is-host = Started this call
 call-invite = Invite others
+call-try-again = Try again
 call-leave = Leave the call
 call-send-out = Send out of the call
 call-send-out-name = Send { $name } out of the call

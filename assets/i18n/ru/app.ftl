@@ -63,7 +63,8 @@ call-joining = Вход в звонок…
 call-waiting = Пока никого нет
 call-waiting-title = Ждём собеседника
 call-waiting-text = Отправьте эту ссылку. По ней попадут прямо к вам.
-call-link-coming = Ссылка создаётся…
+call-waiting-knock = Отправьте эту ссылку. По ней постучатся, а решаете вы.
+call-waiting-locked = Звонок заперт: никто новый не войдёт, ни по этой ссылке, ни без неё.
 call-link = Ссылка-приглашение
 call-connecting = Соединение…
 call-connecting-to = Соединение с { $name }…
@@ -158,7 +159,6 @@ ended-expired-text = Попросите у друга новую.
 
 ## Кто есть кто
 
-badge-of = { $name }: { $badge }
 badge-unverified = Зашифровано, но ещё не сверено. Сравните четыре символа.
 badge-unverified-short = Ещё не сверено
 badge-known = { $calls ->
@@ -211,6 +211,7 @@ call-door-locked = Заперто
 call-door-locked-text = Никто новый не войдёт, ни по ссылке, ни без неё.
 call-is-host = Хозяин звонка
 call-invite = Пригласить других
+call-try-again = Попробовать снова
 call-leave = Выйти из звонка
 call-send-out = Удалить из звонка
 call-send-out-name = Удалить из звонка: { $name }

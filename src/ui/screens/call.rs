@@ -11,8 +11,10 @@ mod tiles;
 
 use std::time::Duration;
 
-use call_engine::{Admission, CallPhase, CallSnapshot, DeviceStatus, ParticipantSnapshot, PeerKey, RoomRole, Switch};
-use egui::{Align, CornerRadius, Frame, Layout, Margin, Rect, Theme, Ui, UiBuilder, pos2, vec2};
+use call_engine::{
+    Admission, CallPhase, CallSnapshot, DeviceStatus, Door, ParticipantSnapshot, PeerKey, RoomRole, Switch,
+};
+use egui::{Align, CornerRadius, Frame, Layout, Margin, Rect, ScrollArea, Theme, Ui, UiBuilder, pos2, vec2};
 
 use super::call_words;
 use crate::ui::Scene;
@@ -64,10 +66,14 @@ fn stage(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, call: &CallSnapshot, 
     if let Some(rect) = own_rect(scene, call, area, bar) {
         own(ui, scene, view, call, rect);
     }
-    if call_words::present(call).next().is_none() && view.card.is_none() {
-        waiting_card(ui, scene, view, call, area, commands);
-    }
     let below = status(ui, scene, view, call, area, commands);
+    if call_words::present(call).next().is_none() && view.card.is_none() {
+        let free = Rect::from_min_max(
+            pos2(area.left(), below + space::S),
+            pos2(area.right(), bar.top() - space::M),
+        );
+        waiting_card(ui, scene, view, call, free, commands);
+    }
     controls(ui, scene, call, bar, commands);
     let above_bar = Rect::from_min_max(area.min, pos2(area.right(), bar.top()));
     match view.card {
@@ -155,7 +161,7 @@ fn own(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, call: &CallSnapshot, re
     video_tile::show(ui, scene, rect, &tile);
 }
 
-/// While nobody else is there: the link to send them.
+/// While nobody else is there: what brings them. Where there is no room for both, those who knock come first.
 fn waiting_card(
     ui: &mut Ui,
     scene: &Scene<'_>,
@@ -164,36 +170,63 @@ fn waiting_card(
     area: Rect,
     commands: &mut Vec<UiCommand>,
 ) {
+    let is_narrow = area.width() < size::CARD_BREAKPOINT;
+    if is_narrow && knocks::knocking(call).next().is_some() {
+        return;
+    }
     let tokens = scene.tokens;
     let width = size::WAITING_CARD.min(area.width() - 2.0 * space::L);
-    let top = area.center().y - 120.0;
+    let inner = width - 2.0 * WAITING_PADDING;
+    let height_id = ui.scope_id().with("height");
+    let known: f32 = ui.data(|data| data.get_temp(height_id)).unwrap_or_default();
+    let top = (area.center().y - known / 2.0).max(area.top());
     let place = Rect::from_min_size(
-        pos2(area.center().x - width / 2.0, top.max(area.top() + 72.0)),
-        vec2(width, 200.0),
+        pos2(area.center().x - width / 2.0, top.round()),
+        vec2(width, area.bottom() - top),
     );
     let frame = Frame::new()
         .fill(tokens.stage.tile)
         .corner_radius(CornerRadius::same(radius::L))
-        .inner_margin(Margin::same(24));
-    ui.scope_builder(UiBuilder::new().max_rect(place), |ui| {
-        frame.show(ui, |ui| {
-            ui.set_width(width - 48.0);
-            if scene.snapshot.is_test_call || call.phase != CallPhase::Waiting {
-                let words = call_words::state(scene, call);
-                ui.vertical_centered(|ui| text(ui, words, fonts::heading(), tokens.text));
-                return;
-            }
-            text(ui, scene.i18n.text("call-waiting-title"), fonts::heading(), tokens.text);
-            text(
-                ui,
-                scene.i18n.text("call-waiting-text"),
-                fonts::body(),
-                tokens.text_quiet,
-            );
-            ui.add_space(space::M);
-            invite_panel::show(ui, scene, view, commands);
+        .inner_margin(Margin::same(WAITING_PADDING as i8));
+    let drawn = ui.scope_builder(UiBuilder::new().max_rect(place), |ui| {
+        let drawn = frame.show(ui, |ui| {
+            ui.set_width(inner);
+            let most = (area.height() - 2.0 * WAITING_PADDING).max(size::BUTTON_HEIGHT);
+            ScrollArea::vertical()
+                .id_salt("waiting")
+                .max_height(most)
+                .show(ui, |ui| {
+                    ui.set_width(inner);
+                    waiting_words(ui, scene, view, call, commands);
+                });
         });
+        drawn.response.rect.height()
     });
+    if (drawn.inner - known).abs() > 0.5 {
+        ui.data_mut(|data| data.insert_temp(height_id, drawn.inner));
+        ui.ctx().request_discard("the height of the column is known now");
+    }
+}
+
+/// Inside the card, in points.
+const WAITING_PADDING: f32 = 22.0;
+
+fn waiting_words(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, call: &CallSnapshot, commands: &mut Vec<UiCommand>) {
+    let tokens = scene.tokens;
+    if scene.snapshot.is_test_call || call.phase != CallPhase::Waiting {
+        let words = call_words::state(scene, call);
+        ui.vertical_centered(|ui| text(ui, words, fonts::heading(), tokens.text));
+        return;
+    }
+    let (title, more) = match call.room.door {
+        Door::Open => ("call-waiting-title", "call-waiting-text"),
+        Door::Knock => ("call-waiting-title", "call-waiting-knock"),
+        Door::Locked => ("call-waiting-title", "call-waiting-locked"),
+    };
+    text(ui, scene.i18n.text(title), fonts::heading(), tokens.text);
+    text(ui, scene.i18n.text(more), fonts::body(), tokens.text_quiet);
+    ui.add_space(space::S);
+    invite_panel::show(ui, scene, view, commands);
 }
 
 fn was_just_copied(ui: &Ui, view: &ViewState) -> bool {

@@ -15,23 +15,22 @@ use crate::ui::widgets::buttons::{TextButton, Weight};
 use crate::ui::widgets::column;
 use crate::ui::widgets::text::text;
 
-/// Draws the wall over the whole tile; its words end above `free_bottom`, where the controls begin.
+/// Draws the wall over the whole tile; its words lie in `free`, where nothing else is.
 pub fn show(
     ui: &mut Ui,
     scene: &Scene<'_>,
     them: &ParticipantSnapshot,
     rect: Rect,
-    free_bottom: f32,
+    free: Rect,
     commands: &mut Vec<UiCommand>,
 ) {
     let tokens = scene.tokens;
     // Who has the window to themselves has no corners.
-    let corner = CornerRadius::same(if rect.bottom() > free_bottom { 0 } else { radius::L });
+    let corner = CornerRadius::same(if rect == free { radius::L } else { 0 });
     ui.painter().rect_filled(rect, corner, tokens.problem_surface);
     let line = Stroke::new(size::FOCUS_RING, tokens.problem_text);
     ui.painter().rect_stroke(rect, corner, line, StrokeKind::Inside);
-    let mut inner = rect.shrink(space::S);
-    inner.max.y = inner.max.y.min(free_bottom);
+    let inner = free.shrink(space::S);
     let is_roomy = inner.height() >= ROOMY.y && inner.width() >= ROOMY.x;
     ui.scope_builder(UiBuilder::new().max_rect(inner).id_salt(them.peer), |ui| {
         if is_roomy {

@@ -111,12 +111,7 @@ pub fn differ(ui: &mut Ui, scene: &Scene<'_>, them: &ParticipantSnapshot, area: 
             text(ui, words, fonts::body(), tokens.problem_text);
         });
         ui.add_space(space::XS);
-        text(
-            ui,
-            i18n.text_with("symbols-differ-do", &[("name", name)]),
-            fonts::body(),
-            tokens.text,
-        );
+        text(ui, i18n.text("symbols-differ-do"), fonts::body(), tokens.text);
         ui.add_space(space::M);
         let answers = [
             ("call-leave", Weight::Danger, UiCommand::HangUp),

@@ -35,15 +35,20 @@ pub fn show(ui: &mut Ui, scene: &Scene<'_>, call: &CallSnapshot, area: Rect, com
         one(ui, scene, them, *kind, area, Alone::Yes, commands);
         return;
     }
-    let top = space::L + size::BUTTON_HEIGHT_SMALL + space::S;
-    let bottom = size::CONTROL + 2.0 * space::L;
-    let inner = Rect::from_min_max(
-        pos2(area.left() + space::L, area.top() + top),
-        pos2(area.right() - space::L, area.bottom() - bottom),
-    );
+    let inner = between_the_edges(area, space::L);
     for ((them, kind), rect) in pictures.iter().zip(video_tile::grid(inner, pictures.len(), space::M)) {
         one(ui, scene, them, *kind, rect, Alone::No, commands);
     }
+}
+
+/// What the line at the top and the controls at the bottom leave free.
+fn between_the_edges(area: Rect, beside: f32) -> Rect {
+    let top = space::L + size::BUTTON_HEIGHT_SMALL + space::S;
+    let bottom = size::CONTROL + 2.0 * space::L;
+    Rect::from_min_max(
+        pos2(area.left() + beside, area.top() + top),
+        pos2(area.right() - beside, area.bottom() - bottom),
+    )
 }
 
 /// A shared screen comes before the face of the one who shares it.
@@ -71,11 +76,11 @@ fn one(
     commands: &mut Vec<UiCommand>,
 ) {
     if them.admission == Admission::KeyChanged {
-        let controls = match alone {
-            Alone::Yes => size::CONTROL + 2.0 * space::L,
-            Alone::No => 0.0,
+        let free = match alone {
+            Alone::Yes => between_the_edges(rect, 0.0),
+            Alone::No => rect,
         };
-        key_changed::show(ui, scene, them, rect, rect.bottom() - controls, commands);
+        key_changed::show(ui, scene, them, rect, free, commands);
         return;
     }
     picture(ui, scene, them, kind, rect, alone);
@@ -97,10 +102,7 @@ pub fn badge_of(
 ) {
     let guest = scene.i18n.text("call-nobody-name");
     let sentence = badge::sentence(&them.badge, scene.i18n);
-    let label = scene.i18n.text_with(
-        "badge-of",
-        &[("name", call_words::name(them, &guest)), ("badge", &sentence)],
-    );
+    let label = format!("{name}: {sentence}", name = call_words::name(them, &guest));
     if badge_chip::show(ui, scene, at, most, &them.badge, &label) {
         commands.push(UiCommand::InCall(CallCommand::Open(Card::Person(them.peer))));
     }
