@@ -41,6 +41,9 @@ pub(crate) const CHECK: Duration = Duration::from_millis(1_500);
 /// … and when nothing came for this long, the session is taken for broken.
 pub(crate) const QUIET: Duration = Duration::from_secs(4);
 
+/// A session that broke too often is made anew after this: three a minute.
+pub(crate) const RENEWAL: Duration = Duration::from_secs(20);
+
 /// One timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Deadline {

@@ -57,6 +57,8 @@ pub(crate) enum Said {
 struct Sealed {
     session: Session,
     symbols: SymbolExchange,
+    /// Theirs that came before they were let in.
+    early: Option<SymbolMessage>,
 }
 
 /// What a first message came to.
@@ -175,7 +177,12 @@ impl Channel {
     pub(crate) fn install(&mut self, session: Session, entropy: &mut Entropy) {
         let symbols = SymbolExchange::new(&session, entropy);
         self.handshake = Handshake::Idle;
-        self.session = Some(Sealed { session, symbols });
+        let early = None;
+        self.session = Some(Sealed {
+            session,
+            symbols,
+            early,
+        });
     }
 
     /// Who they proved to be.
@@ -223,9 +230,28 @@ impl Channel {
         trust::session::inspect(blob).is_ok_and(|(_, id)| id == responder.id())
     }
 
+    /// Whether the symbols of this session are known on this side.
+    pub(crate) fn has_symbols(&self) -> bool {
+        self.session
+            .as_ref()
+            .is_some_and(|sealed| sealed.symbols.symbols().is_some())
+    }
+
     /// Our first message towards symbols, when it is for us to begin.
     pub(crate) fn start_symbols(&mut self) -> Option<SymbolMessage> {
         self.session.as_mut()?.symbols.start()
+    }
+
+    /// Keeps their first message towards symbols until they are let in.
+    pub(crate) fn keep_symbols(&mut self, message: SymbolMessage) {
+        if let Some(sealed) = &mut self.session {
+            sealed.early.get_or_insert(message);
+        }
+    }
+
+    /// Gives back what was kept.
+    pub(crate) fn take_symbols(&mut self) -> Option<SymbolMessage> {
+        self.session.as_mut()?.early.take()
     }
 
     /// Takes their message towards symbols; gives ours, and the symbols when they are found.

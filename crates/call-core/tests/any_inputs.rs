@@ -1,5 +1,6 @@
 //! Any inputs in any order: whatever a server, participants and the user come up with, the machine neither panics nor
 //! grows, and opens and closes connections in pairs.
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod bench;
 

@@ -2,7 +2,7 @@
 //! nobody hangs: five seconds after it stopped, everybody is connected, tries again, or says what is wrong.
 //!
 //! `HOSTILE_SEEDS=FROM..TO` runs others than the standard ones.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 mod world;
 
@@ -22,9 +22,12 @@ const SEEDS: std::ops::Range<u64> = 0..10_000;
 const SECOND: Duration = Duration::from_secs(1);
 /// After the server turned honest.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Until everybody who is still there is connected: a session that broke too often is tried again after 30 s, and so is
-/// a participant given up.
+/// Until everybody who is still there is connected: a session that broke too often is tried again after 20 s, a
+/// participant given up after 30 s.
 const RECOVERY: Duration = Duration::from_secs(120);
+
+/// A session that broke too often is made anew after this.
+const RENEWAL: Duration = Duration::from_secs(20);
 
 fn seeds() -> std::ops::Range<u64> {
     let Ok(text) = std::env::var("HOSTILE_SEEDS") else {
@@ -63,6 +66,29 @@ fn check_keys(world: &World, seed: u64) {
                 owner != index && key == identity_of(owner).public(),
                 "seed {seed}: end {index} takes somebody else for {}\n{}",
                 known.name,
+                world.describe()
+            );
+        }
+    }
+}
+
+fn check_symbols(world: &World, seed: u64) {
+    let seen = |end: usize, other: usize| {
+        let participants = world.ends[end].machine.snapshot().participants;
+        let name = format!("end {other}");
+        participants
+            .into_iter()
+            .find(|known| known.name == name)
+            .and_then(|known| known.symbols)
+    };
+    let staying = world.staying();
+    for &end in &staying {
+        for &other in staying.iter().filter(|other| **other < end) {
+            let (ours, theirs) = (seen(end, other), seen(other, end));
+            let are_equal = ours.is_some() && ours == theirs;
+            assert!(
+                are_equal,
+                "seed {seed}: {end} and {other}: {ours:?}, {theirs:?}\n{}",
                 world.describe()
             );
         }
@@ -216,6 +242,9 @@ fn run(seed: u64, loot: &Loot) -> (&'static str, u32, Vec<Outcome>) {
         answer_the_door(&mut world);
         check_keys(&world, seed);
     }
+    // Whatever was lost on the way: in the end everybody sees the same symbols as the other.
+    world.run_for(2 * RENEWAL);
+    check_symbols(&world, seed);
     (kind, done.get(), outcomes)
 }
 

@@ -1,5 +1,6 @@
 //! Handshakes and sessions of one machine, message by message: who begins, what breaks one, how it is made anew, and
 //! what a connection has to prove.
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod bench;
 
@@ -135,16 +136,11 @@ fn a_broken_session_is_made_anew_at_once_three_times_a_minute() {
     let (waited, actions) = bench.wait_for_action();
     assert_eq!(
         (waited, is_first(&relayed(&actions)[0])),
-        (Duration::from_secs(30), true)
+        (Duration::from_secs(20), true)
     );
     bench.hear(greeting(LOW, true, &[7]));
-    assert_eq!(
-        bench.machine.snapshot().alarm,
-        Some(Alarm::SignalingDisturbed),
-        "until something sealed comes through"
-    );
     bench.hear(json!({"v": 1, "type": "checked"}));
-    assert_eq!(bench.machine.snapshot().alarm, None);
+    assert_eq!(bench.machine.snapshot().alarm, None, "something sealed came through");
     assert_eq!(bench.dropped().forged, 4);
 }
 

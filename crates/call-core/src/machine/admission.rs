@@ -288,7 +288,7 @@ impl CallMachine {
         let slot = peer.slot;
         self.go_on(key, turn, now);
         if let Some(slot) = slot {
-            self.start_symbols(slot);
+            self.start_symbols(slot, key, now);
         }
     }
 

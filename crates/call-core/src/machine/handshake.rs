@@ -10,8 +10,9 @@ use trust::session::{MessageKind, inspect};
 use trust::{Answered, Responder, Session, SessionError, SessionId};
 
 use crate::action::Action;
-use crate::budget::Allowance;
-use crate::deadlines::{CHECK, Deadline, GREETING_REPEAT, GREETING_SELDOM, GREETINGS, QUIET};
+use crate::budget::{Allowance, Budget};
+use crate::deadlines::{CHECK, Deadline, GREETING_REPEAT, GREETING_SELDOM, GREETINGS, QUIET, RENEWAL};
+use crate::input::PeerKey;
 use crate::machine::CallMachine;
 use crate::machine::connections::Turn;
 use crate::machine::greeting::{Recognized, Stranger};
@@ -21,6 +22,9 @@ use crate::peer_message::{MessageError, PeerMessage};
 use crate::sealing::{FirstMessage, Opened, Said};
 use crate::time::Time;
 use crate::timeline::{Departure, MilestoneKind};
+
+/// First messages of all slots that are looked at a minute: a server can give out as many slots as it likes.
+pub(super) type Handshakes = Budget<240>;
 
 impl CallMachine {
     /// Begins a handshake with a member, and again until an answer comes.
@@ -109,6 +113,10 @@ impl CallMachine {
         };
         if member.channel.is_asked() && own_slot > slot {
             self.dropped.stale += 1;
+            return;
+        }
+        if self.handshakes.take(now) == Allowance::UsedUp {
+            self.dropped.overflow += 1;
             return;
         }
         let terms = self.own.keys.terms(slot, own_slot);
@@ -279,7 +287,7 @@ impl CallMachine {
                 member.trouble = Trouble::Disturbed;
                 member.expect_anew();
                 self.close_session(slot);
-                self.deadlines.set(Deadline::Greeting(slot), now + GREETING_SELDOM);
+                self.deadlines.set(Deadline::Greeting(slot), now + RENEWAL);
             }
         }
         self.note(now, occupant, MilestoneKind::SessionBroken);
@@ -318,13 +326,17 @@ impl CallMachine {
         }
     }
 
-    /// While somebody is not connected, everything depends on the session.
+    /// While somebody is not connected, everything depends on the session; and until both have found the symbols,
+    /// because people who compare the symbols of two sessions would take them for an attack.
     fn is_session_needed(&self, slot: Slot) -> Watch {
-        let is_sealed = self.room.is_sealed(slot);
-        let peer = self.room.occupant(slot).and_then(|key| self.peers.get(&key));
-        match peer.filter(|peer| is_sealed && peer.server_path == ServerPath::Open) {
+        let Some(member) = self.room.member(slot).filter(|member| member.channel.is_sealed()) else {
+            return Watch::Off;
+        };
+        let peer = member.occupant.and_then(|key| self.peers.get(&key));
+        match peer.filter(|peer| peer.server_path == ServerPath::Open) {
             Some(peer) => match peer.link {
                 PeerLink::Greeting { .. } | PeerLink::Negotiating { .. } | PeerLink::Reconnecting { .. } => Watch::On,
+                PeerLink::Connected { .. } if !member.channel.has_symbols() => Watch::On,
                 PeerLink::Connected { .. } | PeerLink::Unreachable { .. } => Watch::Off,
             },
             None => Watch::Off,
@@ -380,13 +392,16 @@ impl CallMachine {
     }
 
     /// Begins to look for symbols, where both have let each other in and it is for us to begin.
-    pub(super) fn start_symbols(&mut self, slot: Slot) {
-        let message = self
-            .room
-            .member_mut(slot)
-            .and_then(|member| member.channel.start_symbols());
-        if let Some(message) = message {
+    pub(super) fn start_symbols(&mut self, slot: Slot, key: PeerKey, now: Time) {
+        let Some(member) = self.room.member_mut(slot) else {
+            return;
+        };
+        let early = member.channel.take_symbols();
+        if let Some(message) = member.channel.start_symbols() {
             self.send_sealed(slot, &PeerMessage::Symbols { message });
+        }
+        if let Some(message) = early {
+            self.on_symbols(slot, key, message, now);
         }
     }
 }

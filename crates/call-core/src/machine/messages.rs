@@ -110,12 +110,15 @@ impl CallMachine {
         }
     }
 
-    fn on_symbols(&mut self, slot: Slot, key: PeerKey, message: SymbolMessage, now: Time) {
+    pub(super) fn on_symbols(&mut self, slot: Slot, key: PeerKey, message: SymbolMessage, now: Time) {
         let is_welcome = self.peers.get(&key).is_some_and(|peer| peer.decision == Decision::Open);
-        let Some(member) = self.room.member_mut(slot).filter(|_| is_welcome) else {
-            self.dropped.unentitled += 1;
+        let Some(member) = self.room.member_mut(slot) else {
             return;
         };
+        if !is_welcome {
+            // They heard that they may come in before we knew who they are.
+            return member.channel.keep_symbols(message);
+        }
         match member.channel.on_symbols(message) {
             Ok((answer, symbols)) => {
                 if let Some(peer) = self.peers.get_mut(&key) {

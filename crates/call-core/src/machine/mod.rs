@@ -29,6 +29,7 @@ use crate::standing::{Alarm, Door, KnownContact, PublicKey};
 use crate::time::Time;
 use crate::timeline::{Departure, Dropped, MILESTONES_KEPT, Milestone, MilestoneKind};
 use admission::Rules;
+use handshake::Handshakes;
 use messages::Ways;
 use new_link::Moves;
 use signaling::{Member, Room, Signaling, Trouble};
@@ -117,6 +118,7 @@ pub struct CallMachine {
     /// Whether anybody in this call has let us in.
     was_let_in: bool,
     moves: Moves,
+    handshakes: Handshakes,
     /// The present moment, while an input or a deadline is being handled.
     now: Time,
     /// What was wrong when the call ended.
@@ -166,6 +168,7 @@ impl CallMachine {
             rules,
             was_let_in: false,
             moves: Moves::default(),
+            handshakes: Handshakes::default(),
             now: Time::default(),
             last_alarm: None,
             on_empty: config.on_empty,

@@ -26,7 +26,7 @@ impl CallMachine {
         }
         let message = PeerMessage::Moved { secret: Hex(secret) };
         for key in self.peer_keys() {
-            if self.peers.get(&key).is_some_and(|peer| is_in(peer)) {
+            if self.peers.get(&key).is_some_and(is_in) {
                 self.send(key, &message, Ways::Best);
             }
         }
@@ -49,7 +49,7 @@ impl CallMachine {
 
     fn move_to_room(&mut self, secret: [u8; 16], now: Time) {
         for key in self.peer_keys() {
-            if !self.peers.get(&key).is_some_and(|peer| is_in(peer)) {
+            if !self.peers.get(&key).is_some_and(is_in) {
                 self.remove_peer(key, Departure::KeptOut, now);
             }
         }

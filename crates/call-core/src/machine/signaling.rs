@@ -159,8 +159,8 @@ impl Room {
         self.0.get(&slot).and_then(|member| member.occupant)
     }
 
-    pub(super) fn is_sealed(&self, slot: Slot) -> bool {
-        self.0.get(&slot).is_some_and(|member| member.channel.is_sealed())
+    pub(super) fn member(&self, slot: Slot) -> Option<&Member> {
+        self.0.get(&slot)
     }
 
     /// Who the member proved to be.

@@ -1,7 +1,9 @@
 //! An invented peer: shakes hands, seals what the test says, and opens what the machine seals.
 
+use serde_json::{Value, json};
 use signaling_protocol::Slot;
 use trust::session::{MessageKind, inspect};
+use trust::symbols::SymbolExchange;
 use trust::{Entropy, IdentityKey, Initiator, Padding, Responder, RoomKeys, Session, SessionError};
 
 /// Slot of the machine on the bench.
@@ -16,6 +18,8 @@ pub struct Friend {
     state: State,
     /// Newest last. The machine may go on with an older one when it did not like our greeting.
     sessions: Vec<Session>,
+    /// Of the newest.
+    pub symbols: Option<SymbolExchange>,
 }
 
 enum State {
@@ -49,6 +53,7 @@ impl Friend {
             entropy: Entropy::from_seed(seed),
             state: State::Idle,
             sessions: Vec::new(),
+            symbols: None,
         }
     }
 
@@ -81,6 +86,27 @@ impl Friend {
         Some(session.seal(message, Padding::Small).expect("small enough"))
     }
 
+    fn install(&mut self, session: Session) {
+        self.symbols = Some(SymbolExchange::new(&session, &mut self.entropy));
+        self.sessions.push(session);
+    }
+
+    /// What we seal at once when the machine has said this: that we are there, and what leads to symbols.
+    pub fn react(&mut self, message: &Value) -> Option<Vec<u8>> {
+        let exchange = self.symbols.as_mut()?;
+        let answer = match message["type"].as_str()? {
+            "check" => return self.seal(br#"{"v":1,"type":"checked"}"#),
+            "greeting" | "admission" if message["entry"]["open"].is_object() => exchange.start()?,
+            "symbols" => {
+                let theirs = serde_json::from_value(message["message"].clone()).expect("of symbols");
+                exchange.handle(theirs).expect("in turn")?
+            }
+            _ => return None,
+        };
+        let message = json!({"v": 1, "type": "symbols", "message": answer});
+        self.seal(message.to_string().as_bytes())
+    }
+
     /// Takes in what the machine sent us.
     pub fn understand(&mut self, blob: &[u8]) -> Understood {
         let (kind, _) = inspect(blob).expect("the machine sends messages of sessions");
@@ -93,12 +119,12 @@ impl Friend {
                 let answered = initiator.receive(blob).map_err(|(_, error)| error).expect("our answer");
                 let said = answered.payload.clone();
                 let (third, session) = answered.complete(&greeting).expect("a greeting fits");
-                self.sessions.push(session);
+                self.install(session);
                 Understood::Said(said, Some(third))
             }
             (MessageKind::Third, State::Answered(responder)) => {
                 let (said, session) = responder.complete(blob).map_err(|(_, error)| error).expect("the third");
-                self.sessions.push(session);
+                self.install(session);
                 Understood::Said(said, None)
             }
             (MessageKind::Sealed, state) => {

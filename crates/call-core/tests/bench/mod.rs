@@ -158,12 +158,12 @@ impl Bench {
         while let Some(action) = self.machine.poll_action() {
             match action {
                 Action::Signal(ClientMessage::Relay { to, blob }) => {
-                    let (said, answer) = self.understand(to, &blob.0);
+                    let (said, answers) = self.understand(to, &blob.0);
                     if let Some(message) = said {
                         let blob = Blob(message);
                         actions.push(Action::Signal(ClientMessage::Relay { to, blob }));
                     }
-                    if let Some(blob) = answer {
+                    for blob in answers {
                         self.relay_raw(to, blob);
                     }
                 }
@@ -188,24 +188,22 @@ impl Bench {
     }
 
     /// The message in a blob, unless it is left out; and what goes back at once.
-    fn understand(&mut self, to: Slot, blob: &[u8]) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+    fn understand(&mut self, to: Slot, blob: &[u8]) -> (Option<Vec<u8>>, Vec<Vec<u8>>) {
         let friend = self
             .friends
             .entry(to)
             .or_insert_with(|| Friend::new(to, identity_of(to), &self.secret));
-        let (said, answer) = match friend.understand(blob) {
-            Understood::First => return (Some(br#"{"first":true}"#.to_vec()), None),
-            Understood::Late => return (None, None),
-            Understood::Said(said, answer) => (said, answer),
+        let (said, third) = match friend.understand(blob) {
+            Understood::First => return (Some(br#"{"first":true}"#.to_vec()), Vec::new()),
+            Understood::Late => return (None, Vec::new()),
+            Understood::Said(said, third) => (said, third),
         };
         let message: Value = serde_json::from_slice(&said).expect("JSON");
+        let answers = third.into_iter().chain(friend.react(&message)).collect();
+        self.note_hello(&message);
         match message["type"].as_str() {
-            Some("check") => (None, friend.seal(br#"{"v":1,"type":"checked"}"#)),
-            Some("checked" | "symbols") => (None, answer),
-            _ => {
-                self.note_hello(&message);
-                (Some(said), answer)
-            }
+            Some("check" | "checked" | "symbols") => (None, answers),
+            _ => (Some(said), answers),
         }
     }
 
