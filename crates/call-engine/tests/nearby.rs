@@ -1,6 +1,6 @@
 //! Two searches on one machine find each other over real multicast, see changes, and see who leaves.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Who answers must have the certificate that the description promises: every way of being somebody else ends in words.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod peer_support;
 

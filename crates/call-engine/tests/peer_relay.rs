@@ -2,7 +2,7 @@
 //!
 //! The relayed call itself needs a TURN server: `turnserver` of the coturn project is started where it is installed.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod peer_support;
 

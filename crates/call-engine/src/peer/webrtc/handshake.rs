@@ -67,6 +67,10 @@ pub(super) enum Refusal {
 /// Whether a datagram carries the alert that ends a handshake because of the certificate. Only unencrypted records
 /// count: later ones have another epoch, and nothing in them can be read.
 pub(super) fn refuses_certificate(datagram: &[u8]) -> bool {
+    // Media by far most of the time (RFC 7983, section 7).
+    if !datagram.first().is_some_and(|first| (20..=63).contains(first)) {
+        return false;
+    }
     let mut rest = datagram;
     while let Some((header, body)) = rest.split_at_checked(RECORD_HEADER_BYTES) {
         let length = usize::from(u16::from_be_bytes([header[11], header[12]]));
