@@ -80,8 +80,26 @@ pub struct HeadlessTask {
 pub enum Role {
     /// Start a call and print its link.
     Host,
-    /// Join the call of this link.
+    /// Join the call of this link, or of three spoken words.
     Join(String),
+    /// Ring a contact of the profile.
+    Ring(String),
+    /// Wait to be rung.
+    AwaitRing(Answer),
+}
+
+/// What a headless run says to somebody who rings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Answer {
+    /// Takes the call with its camera.
+    #[default]
+    Video,
+    /// Takes the call without.
+    Sound,
+    /// Says no.
+    Decline,
+    /// Lets it ring: the script decides.
+    Nothing,
 }
 
 /// How the device list is printed.
@@ -152,6 +170,42 @@ pub struct CallOptions {
     /// STUN or TURN server; may be given several times
     #[arg(long, value_name = "URL[,user,password]", value_parser = parse_ice_server)]
     pub ice_server: Vec<IceServer>,
+    /// Folder of the identity, contacts and missed calls [default: none headless, the user's data folder in the window]
+    #[arg(long, value_name = "DIR")]
+    pub profile: Option<PathBuf>,
+    /// Where a new identity key goes [default: keyring]
+    #[arg(long, value_name = "keyring|file", hide_possible_values = true)]
+    pub key_store: Option<KeyStore>,
+    /// Who may enter a call that starts here: everybody with the link, or whom the host lets in [default: open]
+    #[arg(long, value_name = "open|knock", hide_possible_values = true)]
+    pub door: Option<DoorChoice>,
+    /// A call that starts here lets nobody new in after N seconds
+    #[arg(long, value_name = "N", value_parser = parse_seconds, allow_negative_numbers = true)]
+    pub invite_lifetime: Option<Duration>,
+    /// Nobody rings through
+    #[arg(long)]
+    pub do_not_disturb: bool,
+    /// Others on the network see us and can ring without a server
+    #[arg(long)]
+    pub visible_nearby: bool,
+}
+
+/// Where a new identity key goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KeyStore {
+    /// The system's keyring, else a file.
+    Keyring,
+    /// A file that only this user can read.
+    File,
+}
+
+/// Who may enter a call that starts here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DoorChoice {
+    /// Whoever has the link.
+    Open,
+    /// Whom the host lets in.
+    Knock,
 }
 
 /// How long a run lasts, and what is written about it. Meant for headless runs; the window takes them too, so
@@ -174,8 +228,9 @@ pub struct RunOptions {
     /// Record what is received into this directory
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
-    /// Lines `<seconds> <command>`: mute, unmute, camera off|on|SPEC, screen on SPEC|off, chat TEXT, send-file PATH,
-    /// ice-restart, leave
+    /// File of lines, or `-` for lines that come on stdin while it runs: `<seconds> <command>` with mute, unmute, camera off|on|SPEC, screen on SPEC|off, chat TEXT, send-file PATH,
+    /// ice-restart, leave, admit NAME, refuse NAME, symbols-match NAME, door open|knock|locked, new-link, code,
+    /// ring NAME, ring-nearby NAME, cancel-ring, accept [sound], decline
     #[arg(long, value_name = "FILE")]
     pub script: Option<PathBuf>,
 }
@@ -204,7 +259,7 @@ struct CommandLine {
 #[derive(Subcommand, Debug)]
 enum SubcommandLine {
     /// Take part in a call without a window: a test, a measurement, a bot or a recorder
-    #[command(after_help = EXAMPLES, group = ArgGroup::new("role").required(true).args(["host", "join"]))]
+    #[command(after_help = EXAMPLES, group = ArgGroup::new("role").required(true).args(["host", "join", "ring", "await_ring"]))]
     Headless {
         /// Start a call; prints `LINK <invite link>` on stdout as soon as others can join
         #[arg(long)]
@@ -212,6 +267,20 @@ enum SubcommandLine {
         /// Join the call of this link
         #[arg(long, value_name = "LINK")]
         join: Option<String>,
+        /// Ring this contact of the profile
+        #[arg(long, value_name = "NAME", requires = "profile")]
+        ring: Option<String>,
+        /// Wait until a contact rings; prints `LISTENING` when they can, and `RING <name>` when one does
+        #[arg(long, requires = "profile")]
+        await_ring: bool,
+        /// With --await-ring: what to say to it
+        #[arg(
+            long,
+            value_name = "video|sound|decline|nothing",
+            default_value = "video",
+            hide_possible_values = true
+        )]
+        answer: Answer,
         #[command(flatten)]
         call: Box<CallOptions>,
         #[command(flatten)]
@@ -249,9 +318,22 @@ impl From<CommandLine> for Task {
                 call: line.call,
                 run: line.run,
             }),
-            Some(SubcommandLine::Headless { join, call, run, .. }) => Self::Headless(HeadlessTask {
-                // clap has seen to it that exactly one of `--host` and `--join` was given.
-                role: join.map_or(Role::Host, Role::Join),
+            Some(SubcommandLine::Headless {
+                host: _,
+                join,
+                ring,
+                await_ring,
+                answer,
+                call,
+                run,
+            }) => Self::Headless(HeadlessTask {
+                // clap has seen to it that exactly one of them was given.
+                role: match (join, ring, await_ring) {
+                    (Some(link), ..) => Role::Join(link),
+                    (None, Some(name), _) => Role::Ring(name),
+                    (None, None, true) => Role::AwaitRing(answer),
+                    (None, None, false) => Role::Host,
+                },
                 call: *call,
                 run: *run,
             }),
@@ -345,14 +427,24 @@ impl CallOptions {
                 given.ice_server
             },
             record: record.or(defaults.record),
-            profile: defaults.profile,
-            key_store: defaults.key_store,
-            door: defaults.door,
-            invite_lifetime: defaults.invite_lifetime,
-            do_not_disturb: defaults.do_not_disturb,
-            visible_nearby: defaults.visible_nearby,
+            profile: given.profile.or(defaults.profile),
+            key_store: given.key_store.map_or(defaults.key_store, |store| match store {
+                KeyStore::Keyring => KeyStoreChoice::Keyring,
+                KeyStore::File => KeyStoreChoice::File,
+            }),
+            door: given.door.map_or(defaults.door, |door| match door {
+                DoorChoice::Open => Door::Open,
+                DoorChoice::Knock => Door::Knock,
+            }),
+            invite_lifetime: given.invite_lifetime.or(defaults.invite_lifetime),
+            do_not_disturb: on_if(given.do_not_disturb, defaults.do_not_disturb),
+            visible_nearby: on_if(given.visible_nearby, defaults.visible_nearby),
         }
     }
+}
+
+fn on_if(is_given: bool, default: Switch) -> Switch {
+    if is_given { Switch::On } else { default }
 }
 
 /// Whether this is the address of a server, and if not, what to write instead.

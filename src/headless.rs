@@ -6,11 +6,13 @@
 
 pub mod bell;
 pub mod report_file;
+pub mod ringing;
 pub mod sentences;
 pub mod watch;
 
 use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,8 +21,9 @@ use call_engine::report::TimelineEntry;
 use call_engine::{Command, EngineHandle, EngineSnapshot, Event, Report};
 
 use crate::args::{HeadlessTask, Role, RunOptions};
-use crate::script::{Script, ScriptAction, ScriptStep};
+use crate::script::{LiveScript, Script, ScriptAction, ScriptStep};
 use bell::Bell;
+use ringing::Ringing;
 use watch::{CallWatch, Outcome};
 
 /// How often the report is written with `--report-every`.
@@ -36,12 +39,16 @@ pub struct Run {
     role: Role,
     options: RunOptions,
     script: Script,
+    live: Option<LiveScript>,
     watch: CallWatch,
     started: Instant,
     next_report: Duration,
     /// What the script did, for the report's timeline.
     done: Vec<TimelineEntry>,
-    link_printed: bool,
+    /// The link that was printed last.
+    link: Option<String>,
+    /// Rings and spoken codes.
+    ringing: Ringing,
     /// Whether it was said that the report cannot be written: once is enough.
     report_failed: bool,
     /// Why something could not be recorded, as it was said last.
@@ -53,7 +60,7 @@ pub struct Run {
 /// # Errors
 /// A usage error with its sentence.
 pub fn read_script(options: &RunOptions) -> Result<Script, Outcome> {
-    let Some(path) = &options.script else {
+    let Some(path) = options.script.as_ref().filter(|_| !is_live(options)) else {
         return Ok(Script::default());
     };
     let place = path.display();
@@ -65,12 +72,17 @@ pub fn read_script(options: &RunOptions) -> Result<Script, Outcome> {
     Script::parse(&text).map_err(|error| Outcome::Usage(format!("The script {place} is not one: {error}.")))
 }
 
+/// Whether the script comes on standard input while it runs.
+fn is_live(options: &RunOptions) -> bool {
+    options.script.as_deref().is_some_and(|path| path == Path::new("-"))
+}
+
 /// Takes part in a call until it is over, the time is up or the bell says that the process is to end.
 #[must_use]
 pub fn run(engine: EngineHandle, task: &HeadlessTask, script: Script, bell: &Arc<Bell>) -> Outcome {
     let ringer = Arc::clone(bell);
     engine.set_waker(move || ringer.ring());
-    let mut run = Run::new(engine, task, script);
+    let mut run = Run::new(engine, task, script, bell);
     let mut outcome = run.begin();
     while outcome.is_none() {
         bell.wait(run.until_next().min(LONGEST_WAIT));
@@ -96,7 +108,7 @@ pub fn run_beside_window(
     when_over: impl FnOnce(Outcome) + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
     let body = move || {
-        let mut run = Run::new(engine, &task, script);
+        let mut run = Run::new(engine, &task, script, &bell);
         let mut outcome = run.begin();
         while outcome.is_none() {
             bell.wait(run.until_next().min(WINDOW_POLL));
@@ -111,8 +123,9 @@ pub fn run_beside_window(
 }
 
 impl Run {
-    fn new(engine: EngineHandle, task: &HeadlessTask, script: Script) -> Self {
+    fn new(engine: EngineHandle, task: &HeadlessTask, script: Script, bell: &Arc<Bell>) -> Self {
         Self {
+            live: is_live(&task.run).then(|| read_live_script(bell)).flatten(),
             watch: CallWatch::new(task.role.clone(), &task.run),
             engine,
             role: task.role.clone(),
@@ -121,7 +134,8 @@ impl Run {
             started: Instant::now(),
             next_report: REPORT_INTERVAL,
             done: Vec::new(),
-            link_printed: false,
+            link: None,
+            ringing: Ringing::new(&task.role),
             report_failed: false,
             write_failure: None,
         }
@@ -132,6 +146,8 @@ impl Run {
         let wish = match &self.role {
             Role::Host => Command::HostCall,
             Role::Join(link) => Command::JoinCall { link: link.clone() },
+            // As soon as the contacts are there.
+            Role::Ring(_) | Role::AwaitRing(_) => return None,
         };
         let refused = self.engine.send(wish).err()?;
         Some(Outcome::Failed(format!("The call could not be started: {refused}.")))
@@ -148,11 +164,20 @@ impl Run {
     /// One look at clock and engine; the outcome when the run is over.
     fn step(&mut self) -> Option<Outcome> {
         let now = self.started.elapsed();
+        while let Some(line) = self.live.as_ref().and_then(|live| live.next_step(now)) {
+            match line {
+                Ok(step) => self.script.insert(step),
+                Err(problem) => say(&format!("A line of the script was not understood: {problem}.")),
+            }
+        }
         while let Some(step) = self.script.pop_due(now) {
             self.perform(step, now);
         }
         let snapshot = self.engine.snapshot();
         self.print_link(&snapshot);
+        if let Some(outcome) = self.follow_rings(&snapshot) {
+            return Some(outcome);
+        }
         let observation = self.watch.observe(&snapshot, now);
         for line in &observation.lines {
             say(line);
@@ -173,13 +198,22 @@ impl Run {
         while let Some(event) = self.engine.next_event() {
             match event {
                 // The snapshot carries it too, and for a window as well.
-                Event::LinkReady(_)
-                | Event::RingEnded { .. }
-                | Event::SpokenCodeFailed(_)
-                | Event::Storage(_)
-                | Event::IdentityExported(_)
-                | Event::IdentityImported
-                | Event::IdentityFailed(_) => {}
+                Event::LinkReady(_) | Event::IdentityExported(_) | Event::IdentityImported => {}
+                Event::RingEnded { name, outcome, .. } => {
+                    let sentence = sentences::ring_ended(&name, outcome);
+                    match self.role {
+                        Role::Ring(_) => return Some(Outcome::Failed(sentence)),
+                        Role::Host | Role::Join(_) | Role::AwaitRing(_) => say(&sentence),
+                    }
+                }
+                Event::SpokenCodeFailed(problem) => {
+                    let sentence = sentences::spoken_code_failed(problem);
+                    match self.role {
+                        Role::Join(_) => return Some(Outcome::Failed(sentence)),
+                        Role::Host | Role::Ring(_) | Role::AwaitRing(_) => say(&sentence),
+                    }
+                }
+                Event::Storage(sentence) | Event::IdentityFailed(sentence) => say(&sentence),
                 Event::BadLink(sentence) => return Some(Outcome::Usage(sentence)),
                 Event::ServerFailed(detail) => return Some(Outcome::Failed(sentences::server_failed(&detail))),
                 Event::WriteFailed(detail) => {
@@ -198,15 +232,25 @@ impl Run {
         let Some(link) = snapshot
             .invite_link
             .as_ref()
-            .filter(|_| !self.link_printed && self.role == Role::Host)
+            .filter(|link| self.link.as_ref() != Some(link) && self.role == Role::Host)
         else {
             return;
         };
-        self.link_printed = true;
-        let mut out = io::stdout().lock();
-        if let Err(error) = writeln!(out, "LINK {link}").and_then(|()| out.flush()) {
-            say(&format!("The link could not be printed on stdout ({error})."));
+        self.link = Some(link.clone());
+        print_line(&format!("LINK {link}"));
+    }
+
+    fn follow_rings(&mut self, snapshot: &EngineSnapshot) -> Option<Outcome> {
+        let step = self.ringing.observe(snapshot);
+        for line in &step.printed {
+            print_line(line);
         }
+        for command in step.commands {
+            if let Err(refused) = self.engine.send(command) {
+                say(&format!("The engine did not take a command: {refused}."));
+            }
+        }
+        step.outcome
     }
 
     fn perform(&mut self, step: ScriptStep, now: Duration) {
@@ -215,6 +259,18 @@ impl Run {
                 Ok(()) => format!("script: {}", step.text),
                 Err(refused) => format!("script: {}: {refused}", step.text),
             },
+            ScriptAction::With(action, name) => {
+                match ringing::resolve(action, &name, &self.engine.snapshot()).map(|command| self.engine.send(command))
+                {
+                    Some(Ok(())) => format!("script: {}", step.text),
+                    Some(Err(refused)) => format!("script: {}: {refused}", step.text),
+                    None => {
+                        let event = format!("script: {}: there is nobody of that name", step.text);
+                        say(&event);
+                        event
+                    }
+                }
+            }
             ScriptAction::NotAvailable => {
                 let event = format!("script: {}: not available in this version", step.text);
                 say(&event);
@@ -258,6 +314,21 @@ impl Run {
                 outcome
             }
         }
+    }
+}
+
+fn read_live_script(bell: &Arc<Bell>) -> Option<LiveScript> {
+    let ringer = Arc::clone(bell);
+    let live = LiveScript::from_stdin(move || ringer.ring());
+    let tell = |error| say(&format!("Standard input cannot be read ({error})."));
+    live.map_err(tell).ok()
+}
+
+/// A line on stdout, for programs.
+fn print_line(line: &str) {
+    let mut out = io::stdout().lock();
+    if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
+        say(&format!("A line could not be printed on stdout ({error})."));
     }
 }
 

@@ -4,12 +4,15 @@
 //! of the line, before the call starts.
 
 use std::collections::VecDeque;
+use std::io::{self, BufRead as _, Read as _};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use call_engine::{CameraSpec, Command, ScreenSpec, SpecError, Switch};
+use call_engine::{CameraSpec, Command, Door, ScreenSpec, SpecError, Switch};
 
 const COMMANDS: &str = "mute, unmute, camera off|on|SPEC, screen on SPEC|off, chat TEXT, send-file PATH, \
-                        ice-restart or leave";
+                        ice-restart, leave, admit NAME, refuse NAME, symbols-match NAME, door open|knock|locked, \
+                        new-link, code, ring NAME, ring-nearby NAME, cancel-ring, accept [sound] or decline";
 /// Far longer than any script a person or a test writes; more is a wrong file.
 const MAX_LINES: usize = 10_000;
 
@@ -18,8 +21,25 @@ const MAX_LINES: usize = 10_000;
 pub enum ScriptAction {
     /// Ask the engine for this.
     Do(Command),
+    /// Do this with the one who is called so when the time has come.
+    With(NamedAction, String),
     /// A command of the contract whose feature this version does not have.
     NotAvailable,
+}
+
+/// What can be done with somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamedAction {
+    /// Let a participant in.
+    Admit,
+    /// Keep a participant out.
+    Refuse,
+    /// The symbols are the same.
+    SymbolsMatch,
+    /// Ring a contact.
+    Ring,
+    /// Ring somebody nearby.
+    RingNearby,
 }
 
 /// One line.
@@ -37,6 +57,53 @@ pub struct ScriptStep {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Script {
     steps: VecDeque<ScriptStep>,
+}
+
+/// A script that somebody writes while it runs: lines from standard input, each due its seconds after it came.
+#[derive(Debug)]
+pub struct LiveScript {
+    lines: Receiver<String>,
+}
+
+/// Lines waiting to be run; a writer that is faster waits.
+const LIVE_CAPACITY: usize = 64;
+/// Longest line that is read, bytes: longer ones are cut and refused.
+const MAX_LINE_BYTES: u64 = 4_096;
+
+impl LiveScript {
+    /// Reads standard input on a thread of its own and calls `on_line` for each line.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub fn from_stdin(on_line: impl Fn() + Send + 'static) -> io::Result<Self> {
+        let (sender, lines) = sync_channel(LIVE_CAPACITY);
+        let body = move || {
+            let mut input = io::stdin().lock();
+            loop {
+                let mut line = String::new();
+                match input.by_ref().take(MAX_LINE_BYTES).read_line(&mut line) {
+                    Ok(0) | Err(_) => return,
+                    Ok(_) if sender.send(line).is_err() => return,
+                    Ok(_) => on_line(),
+                }
+            }
+        };
+        std::thread::Builder::new().name("script".into()).spawn(body)?;
+        Ok(Self { lines })
+    }
+
+    /// The next line that came, as a step; `now` is the run's clock.
+    pub fn next_step(&self, now: Duration) -> Option<Result<ScriptStep, LineProblem>> {
+        let line = self.lines.try_recv().ok()?;
+        let content = line.trim();
+        if content.is_empty() || content.starts_with('#') {
+            return self.next_step(now);
+        }
+        Some(parse_line(content).map(|step| ScriptStep {
+            at: now + step.at,
+            ..step
+        }))
+    }
 }
 
 /// Why a script was refused.
@@ -97,6 +164,12 @@ impl Script {
         Ok(Self { steps: steps.into() })
     }
 
+    /// Puts one more step in its place.
+    pub fn insert(&mut self, step: ScriptStep) {
+        let place = self.steps.partition_point(|earlier| earlier.at <= step.at);
+        self.steps.insert(place, step);
+    }
+
     /// The next step whose time has come.
     pub fn pop_due(&mut self, now: Duration) -> Option<ScriptStep> {
         self.steps.pop_front_if(|step| step.at <= now)
@@ -137,12 +210,47 @@ fn parse_command(text: &str) -> Result<ScriptAction, LineProblem> {
         "unmute" => alone(Command::Microphone(Switch::On)),
         "ice-restart" => alone(Command::RestartIce),
         "leave" => alone(Command::Leave),
+        "new-link" => alone(Command::NewLink),
+        "code" => alone(Command::OfferSpokenCode),
+        "cancel-ring" => alone(Command::CancelRing),
+        "decline" => alone(Command::DeclineRing),
+        "accept" => parse_accept(rest).map(ScriptAction::Do),
+        "door" => parse_door(rest).map(ScriptAction::Do),
+        "admit" => named(NamedAction::Admit, "admit", rest),
+        "refuse" => named(NamedAction::Refuse, "refuse", rest),
+        "symbols-match" => named(NamedAction::SymbolsMatch, "symbols-match", rest),
+        "ring" => named(NamedAction::Ring, "ring", rest),
+        "ring-nearby" => named(NamedAction::RingNearby, "ring-nearby", rest),
         "camera" => parse_camera(rest).map(ScriptAction::Do),
         "screen" => parse_screen(rest).map(ScriptAction::Do),
         "chat" if rest.is_empty() => Err(LineProblem::Missing("chat", "a text")),
         "send-file" if rest.is_empty() => Err(LineProblem::Missing("send-file", "a path")),
         "chat" | "send-file" => Ok(ScriptAction::NotAvailable),
         other => Err(LineProblem::Command(other.into())),
+    }
+}
+
+fn named(action: NamedAction, word: &'static str, name: &str) -> Result<ScriptAction, LineProblem> {
+    match name {
+        "" => Err(LineProblem::Missing(word, "a name")),
+        name => Ok(ScriptAction::With(action, name.into())),
+    }
+}
+
+fn parse_accept(rest: &str) -> Result<Command, LineProblem> {
+    match rest {
+        "" => Ok(Command::AcceptRing { video: Switch::On }),
+        "sound" => Ok(Command::AcceptRing { video: Switch::Off }),
+        other => Err(LineProblem::Surplus(format!("accept {other}"))),
+    }
+}
+
+fn parse_door(rest: &str) -> Result<Command, LineProblem> {
+    match rest {
+        "open" => Ok(Command::SetDoor(Door::Open)),
+        "knock" => Ok(Command::SetDoor(Door::Knock)),
+        "locked" => Ok(Command::SetDoor(Door::Locked)),
+        _ => Err(LineProblem::Missing("door", "open, knock or locked")),
     }
 }
 
@@ -193,7 +301,9 @@ mod tests {
     fn every_command_of_the_contract_is_known() {
         let text = "\
             # a comment\n\n0 mute\n0.5 unmute\n1 camera off\n1 camera on\n2 camera test:640x480@15\n\
-            3 screen on monitor:1\n4 screen off\n5 chat hello there\n6 send-file /tmp/a b\n7 ice-restart\n8 leave\n";
+            3 screen on monitor:1\n4 screen off\n5 chat hello there\n6 send-file /tmp/a b\n7 ice-restart\n8 leave\n\
+            9 admit Bob B\n9 refuse Bob\n9 symbols-match Bob\n9 ring Bob\n9 ring-nearby Bob\n10 door locked\n\
+            10 new-link\n10 code\n10 cancel-ring\n10 accept\n10 accept sound\n10 decline\n";
         let vga = VideoMode {
             width: 640,
             height: 480,
@@ -211,6 +321,18 @@ mod tests {
             (6.0, ScriptAction::NotAvailable),
             (7.0, ScriptAction::Do(Command::RestartIce)),
             (8.0, ScriptAction::Do(Command::Leave)),
+            (9.0, ScriptAction::With(NamedAction::Admit, "Bob B".into())),
+            (9.0, ScriptAction::With(NamedAction::Refuse, "Bob".into())),
+            (9.0, ScriptAction::With(NamedAction::SymbolsMatch, "Bob".into())),
+            (9.0, ScriptAction::With(NamedAction::Ring, "Bob".into())),
+            (9.0, ScriptAction::With(NamedAction::RingNearby, "Bob".into())),
+            (10.0, ScriptAction::Do(Command::SetDoor(Door::Locked))),
+            (10.0, ScriptAction::Do(Command::NewLink)),
+            (10.0, ScriptAction::Do(Command::OfferSpokenCode)),
+            (10.0, ScriptAction::Do(Command::CancelRing)),
+            (10.0, ScriptAction::Do(Command::AcceptRing { video: Switch::On })),
+            (10.0, ScriptAction::Do(Command::AcceptRing { video: Switch::Off })),
+            (10.0, ScriptAction::Do(Command::DeclineRing)),
         ];
         assert_eq!(actions(text), expected);
     }
@@ -244,6 +366,9 @@ mod tests {
             ("1 screen", "'screen' needs `on SPEC` or `off` after it"),
             ("1 screen on", "'screen' needs"),
             ("1 screen on nothing", "'nothing' is not a screen"),
+            ("1 admit", "'admit' needs a name after it"),
+            ("1 door ajar", "'door' needs open, knock or locked after it"),
+            ("1 accept video", "'accept video' takes nothing after it"),
             ("1 chat", "'chat' needs a text after it"),
             ("1 send-file", "'send-file' needs a path after it"),
         ] {

@@ -2,7 +2,7 @@
 //!
 //! English only: these lines go to stderr and into logs. The window has its own, in two languages.
 
-use call_engine::{DeviceError, DeviceProblem, EndReason, NotAdmitted};
+use call_engine::{Alarm, DeviceError, DeviceProblem, EndReason, NotAdmitted, RingOutcome, SpokenCodeProblem};
 
 use super::watch::{DeviceRole, NeverUp};
 use crate::args::Role;
@@ -44,6 +44,55 @@ pub fn end_reason(reason: &EndReason) -> String {
     }
 }
 
+/// Something is wrong with the way messages take.
+#[must_use]
+pub fn alarm(alarm: Alarm) -> String {
+    match alarm {
+        Alarm::SignalingDisturbed => {
+            "Messages through the signaling server arrive changed or not at all: the server, or somebody on the way \
+             to it, disturbs them. They cannot be read there. Use another server."
+        }
+        Alarm::StrangerInRoom => {
+            "Somebody is in the call who cannot prove that they have the link. They are kept out. Check that the link \
+             is whole."
+        }
+        Alarm::FingerprintMismatch => {
+            "A connection ended at somebody else than the one it was agreed on with, and was closed: somebody is in \
+             between. Use another network."
+        }
+    }
+    .into()
+}
+
+/// A ring that led to no call.
+#[must_use]
+pub fn ring_ended(name: &str, outcome: RingOutcome) -> String {
+    match outcome {
+        RingOutcome::Declined => format!("{name} declined the call."),
+        RingOutcome::Busy => format!("{name} is busy."),
+        RingOutcome::TimedOut => format!("{name} did not answer."),
+        RingOutcome::Cancelled => format!("The ring with {name} was cancelled."),
+        RingOutcome::AnsweredElsewhere => format!("The call of {name} was taken on another device."),
+        RingOutcome::Unreachable => format!(
+            "No device of {name} could be reached. They need Visavis open, and a signaling server that both can reach."
+        ),
+    }
+}
+
+/// Three words that led to no call.
+#[must_use]
+pub fn spoken_code_failed(problem: SpokenCodeProblem) -> String {
+    match problem {
+        SpokenCodeProblem::NoServer => "A spoken code needs a signaling server that both use: give it with --server.",
+        SpokenCodeProblem::NobodyThere => {
+            "Nobody waits with these words: they were misheard, used up, or are older than ten minutes."
+        }
+        SpokenCodeProblem::WrongWords => "The words are not the right ones: ask for them again.",
+        SpokenCodeProblem::Unreachable => "The signaling server of the spoken code could not be reached.",
+    }
+    .into()
+}
+
 /// One participant is there and no path leads to them; the call goes on.
 #[must_use]
 pub fn unreachable(name: &str) -> String {
@@ -66,6 +115,9 @@ pub fn never_up(state: NeverUp, role: &Role) -> String {
         (NeverUp::Alone, Role::Join(_)) => "The call never came up: nobody else was there. Ask whether the call \
              still runs, or for a new link."
             .into(),
+        (NeverUp::Alone, Role::Ring(_) | Role::AwaitRing(_)) => {
+            "The call never came up: after the ring the other side did not come. Ring again.".into()
+        }
         (NeverUp::NotConnected, _) => "The call never came up: the other side was found, but no connection was \
              made in time. Try another network, give a TURN server with --ice-server, or give more --seconds."
             .into(),

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use call_engine::{CallPhase, CallSnapshot, DeviceError, DeviceStatus, EndReason, EngineSnapshot, LinkState, PeerKey};
+use call_engine::{
+    Admission, Alarm, CallPhase, CallSnapshot, DeviceError, DeviceStatus, EndReason, EngineSnapshot, LinkState,
+    ParticipantSnapshot, PeerKey, Symbols,
+};
 
 use super::sentences;
 use crate::args::{Role, RunOptions};
@@ -94,20 +97,44 @@ pub struct CallWatch {
     came_up: bool,
     participants: BTreeMap<PeerKey, Participant>,
     troubles: BTreeMap<DeviceRole, DeviceError>,
+    alarm: Option<Alarm>,
 }
 
 #[derive(Debug)]
 struct Participant {
     name: String,
     standing: Standing,
+    symbols: Option<Symbols>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     Coming,
+    /// Waits for our word.
+    Knocking,
+    /// We wait for theirs, or for the host's.
+    ClosedDoor,
+    /// Not who their name says.
+    OtherKey,
     Connected,
     Lost,
     Unreachable,
+}
+
+impl Standing {
+    fn of(participant: &ParticipantSnapshot) -> Self {
+        match (participant.admission, participant.link) {
+            (Admission::Knocking, _) => Self::Knocking,
+            (Admission::AwaitingThem, _) => Self::ClosedDoor,
+            (Admission::KeyChanged, _) => Self::OtherKey,
+            (Admission::Admitted | Admission::AwaitingHost, link) => match link {
+                LinkState::Greeting | LinkState::Negotiating => Self::Coming,
+                LinkState::Connected { .. } => Self::Connected,
+                LinkState::Reconnecting { .. } => Self::Lost,
+                LinkState::Unreachable { .. } => Self::Unreachable,
+            },
+        }
+    }
 }
 
 impl CallWatch {
@@ -122,6 +149,7 @@ impl CallWatch {
             came_up: false,
             participants: BTreeMap::new(),
             troubles: BTreeMap::new(),
+            alarm: None,
         }
     }
 
@@ -138,6 +166,8 @@ impl CallWatch {
             return Observation { lines, outcome: None };
         };
         lines.extend(self.participant_lines(call));
+        let alarm = std::mem::replace(&mut self.alarm, call.alarm);
+        lines.extend(call.alarm.filter(|_| alarm != call.alarm).map(sentences::alarm));
         self.came_up |= connected(call) > 0;
         if self.counting_since.is_none() && connected(call) >= self.until_peers {
             self.counting_since = Some(now);
@@ -232,24 +262,30 @@ impl CallWatch {
     fn participant_lines(&mut self, call: &CallSnapshot) -> Vec<String> {
         let mut lines = Vec::new();
         for participant in &call.participants {
-            let standing = match participant.link {
-                LinkState::Greeting | LinkState::Negotiating => Standing::Coming,
-                LinkState::Connected { .. } => Standing::Connected,
-                LinkState::Reconnecting { .. } => Standing::Lost,
-                LinkState::Unreachable { .. } => Standing::Unreachable,
-            };
+            let standing = Standing::of(participant);
             let name = spoken_name(&participant.name);
             let now = Participant {
                 name: name.clone(),
                 standing,
+                symbols: participant.symbols,
             };
             let before = self.participants.insert(participant.peer, now);
+            if let Some(symbols) = participant.symbols
+                && before.as_ref().is_none_or(|before| before.symbols != participant.symbols)
+            {
+                lines.push(format!("The four symbols with {name} are {symbols:?}."));
+            }
             let before = before.map_or(Standing::Coming, |before| before.standing);
             if before == standing {
                 continue;
             }
             match standing {
                 Standing::Coming => {}
+                Standing::Knocking => lines.push(format!("{name} knocks: admit or refuse them.")),
+                Standing::ClosedDoor => lines.push(format!("{name} is there; waiting to be let in.")),
+                Standing::OtherKey => lines.push(format!(
+                    "{name} is not the contact of that name: the key is another one. Admit or refuse them."
+                )),
                 Standing::Connected if before == Standing::Lost => lines.push(format!("{name} is connected again.")),
                 Standing::Connected => lines.push(format!("{name} is connected.")),
                 Standing::Lost => lines.push(format!("The connection to {name} was lost; trying again.")),

@@ -1,6 +1,6 @@
 //! The real `visavis`, with its lines read as they come.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -53,7 +53,7 @@ impl Process {
     /// Starts a command; `name` is for messages.
     pub fn start(name: &str, mut command: Command) -> Self {
         command
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command
@@ -125,6 +125,18 @@ impl Process {
             let pause = left.min(Duration::from_millis(200));
             list = self.lines.changed.wait_timeout(list, pause).expect("no panic").0;
         }
+    }
+
+    /// Gives a run with `--script -` a line; it counts from now.
+    pub fn tell(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("piped");
+        writeln!(input, "{line}").expect("it reads");
+    }
+
+    /// Whether a line that fits was written so far.
+    pub fn has_written(&self, stream: Stream, fits: impl Fn(&str) -> bool) -> bool {
+        let list = self.lines.list.lock().expect("no panic");
+        list.iter().any(|(from, line)| *from == stream && fits(line))
     }
 
     /// Whether it has ended by itself.

@@ -30,6 +30,8 @@ const FAREWELL: Duration = Duration::from_millis(1_500);
 /// What a call is started with.
 pub(crate) struct CallSetup {
     pub machine: CallConfig,
+    /// The invite's secret, as it is at first.
+    pub secret: [u8; 16],
     pub websocket_url: String,
     pub connector: Arc<dyn PeerConnector>,
     pub media: Arc<dyn CallMedia>,
@@ -52,6 +54,8 @@ pub(crate) struct RunningCall {
     intents: mpsc::Sender<LocalIntent>,
     /// The newest state. Closed when the call is over and everything it held is released.
     pub snapshots: watch::Receiver<Arc<CallSnapshot>>,
+    /// The invite's secret as it is now: the host may make a new one.
+    pub secret: watch::Receiver<[u8; 16]>,
     task: JoinHandle<()>,
 }
 
@@ -63,10 +67,12 @@ impl RunningCall {
         let now = Time(setup.epoch.elapsed());
         machine.handle(Input::Local(LocalIntent::Join), now);
         let (published, snapshots) = watch::channel(Arc::new(machine.snapshot()));
-        let task = tokio::spawn(Call::new(setup, machine, published).run(incoming));
+        let (secret_changed, secret) = watch::channel(setup.secret);
+        let task = tokio::spawn(Call::new(setup, machine, published, secret_changed).run(incoming));
         Self {
             intents,
             snapshots,
+            secret,
             task,
         }
     }
@@ -90,6 +96,7 @@ impl RunningCall {
 struct Call {
     machine: CallMachine,
     published: watch::Sender<Arc<CallSnapshot>>,
+    secret: watch::Sender<[u8; 16]>,
     websocket_url: String,
     connector: Arc<dyn PeerConnector>,
     media: Arc<dyn CallMedia>,
@@ -110,13 +117,19 @@ struct Call {
 }
 
 impl Call {
-    fn new(setup: CallSetup, machine: CallMachine, published: watch::Sender<Arc<CallSnapshot>>) -> Self {
+    fn new(
+        setup: CallSetup,
+        machine: CallMachine,
+        published: watch::Sender<Arc<CallSnapshot>>,
+        secret: watch::Sender<[u8; 16]>,
+    ) -> Self {
         let (signaling_events, signaling_inbox) = mpsc::channel(signaling::EVENT_CAPACITY);
         let (peer_events, peer_inbox) = mpsc::channel(PEER_EVENT_CAPACITY);
         let (results, result_inbox) = mpsc::channel(PEER_EVENT_CAPACITY);
         Self {
             machine,
             published,
+            secret,
             websocket_url: setup.websocket_url,
             connector: setup.connector,
             media: setup.media,
@@ -265,8 +278,9 @@ impl Call {
                 self.order(peer, attempt, PeerOrder::SendControl(payload));
             }
             Action::ApplyLocalMedia(media) => self.media.apply(media),
-            // The link that is shown is the driver's.
-            Action::InviteChanged { .. } => {}
+            Action::InviteChanged { secret } => {
+                self.secret.send_replace(secret);
+            }
             Action::Finished(_) => self.finished = true,
         }
     }

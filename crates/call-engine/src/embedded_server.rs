@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 /// A running server; told to stop when dropped.
 pub(crate) struct EmbeddedServer {
     address: ServerAddress,
+    port: u16,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -39,9 +40,15 @@ impl EmbeddedServer {
         });
         Ok(Self {
             address: ServerAddress::from_socket_addr(Security::Plain, SocketAddr::new(host, bound.port())),
+            port: bound.port(),
             stop,
             task,
         })
+    }
+
+    /// Where it listens, on every address it was told to.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// What goes into the link.

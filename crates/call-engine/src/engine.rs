@@ -79,7 +79,7 @@ impl Engine {
         let (commands, incoming) = mpsc::channel(COMMAND_CAPACITY);
         let (published, snapshots) = watch::channel(Arc::new(EngineSnapshot::initial()));
         let current_figures = Arc::new(RwLock::new(figures));
-        let driver = Driver::new(DriverParts {
+        let parts = DriverParts {
             config,
             connector: backends.connector,
             media: Arc::clone(&media),
@@ -87,10 +87,10 @@ impl Engine {
             figures: Arc::clone(&current_figures),
             published,
             epoch,
-        });
+        };
         let (ended, end) = watch::channel(false);
         runtime.spawn(async move {
-            driver.run(incoming).await;
+            Driver::run(parts, incoming).await;
             ended.send_replace(true);
         });
         Ok(EngineHandle {

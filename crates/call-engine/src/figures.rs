@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use call_core::{CallSnapshot, LinkState, Milestone, ParticipantSnapshot, PeerKey, SignalingState};
+use call_core::{Badge, CallSnapshot, LinkState, Milestone, ParticipantSnapshot, PeerKey, SignalingState};
 use call_media::frame::{StreamKind, VideoKind};
 
 use crate::call_media::SentPicture;
@@ -290,7 +290,9 @@ impl PeerFigures {
         });
         let mut report = ParticipantReport {
             name: seen.map(|seen| seen.name.clone()).unwrap_or_default(),
-            verified: None,
+            verified: seen
+                .filter(|seen| seen.key.is_some())
+                .map(|seen| matches!(seen.badge, Badge::Verified { .. })),
             connection: self.present.route,
             protocol: self.present.protocol,
             rtt_ms: self.present.rtt.map(|rtt| rtt.as_secs_f64() * 1e3),

@@ -5,6 +5,7 @@ mod call;
 mod call_media;
 pub mod config;
 mod device_list;
+mod doorbell_task;
 mod driver;
 mod echo_friend;
 mod embedded_server;
@@ -12,6 +13,7 @@ mod engine;
 mod figures;
 mod gap_meter;
 pub mod handle;
+mod keeper;
 mod media_session;
 pub mod nearby;
 pub mod peer;
@@ -23,6 +25,7 @@ pub mod report;
 mod report_media;
 mod signaling;
 pub mod snapshot;
+mod spoken;
 
 pub use ::call_media::capture::camera::{CameraInfo, list as list_cameras};
 pub use ::call_media::colour::i420_to_rgba;
@@ -46,3 +49,4 @@ pub use people::{
 pub use report::Report;
 pub use signaling_protocol::invite::{Invite, InviteError};
 pub use snapshot::{DeviceList, EngineSnapshot, LocalStatus, ParticipantStatus, ServerKind};
+pub use spoken::spoken_words;

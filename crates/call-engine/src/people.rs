@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+pub use call_core::doorbell::{ContactPresence, DoorbellState, RingDirection, RingOutcome, RingSnapshot, RingStage};
 use call_core::{PublicKey, Switch, Verification};
 
 /// Everything about people that is not a call.
@@ -59,15 +60,6 @@ pub struct ContactSnapshot {
     pub last_seen_unix_s: u64,
 }
 
-/// Whether a contact can be rung.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ContactPresence {
-    /// A device of theirs listens.
-    Online,
-    /// None does, or we cannot know.
-    Offline,
-}
-
 /// Somebody on the same network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NearbyPerson {
@@ -88,75 +80,10 @@ pub struct MissedCall {
     pub at_unix_s: u64,
 }
 
-/// Whether contacts can ring us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DoorbellState {
-    /// There is no server to listen at: only people nearby can.
-    NoServer,
-    /// Connecting, or the connection was lost.
-    Connecting,
-    /// Yes.
-    Listening,
-}
-
-/// A ring, ours or theirs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RingSnapshot {
-    /// Who rings whom.
-    pub direction: RingDirection,
-    /// Our name for them, or theirs when they are no contact.
-    pub name: String,
-    /// Who they proved to be; none for somebody nearby who has not answered yet.
-    pub key: Option<PublicKey>,
-    /// Whether we know the key.
-    pub is_contact: bool,
-    /// Whether the caller wants to be seen.
-    pub video: Switch,
-    /// How far it is.
-    pub stage: RingStage,
-}
-
-/// Who rings whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RingDirection {
-    /// They ring us.
-    Incoming,
-    /// We ring them.
-    Outgoing,
-}
-
-/// How far a ring is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RingStage {
-    /// None of their devices has heard us yet.
-    Reaching,
-    /// It rings.
-    Ringing,
-    /// Accepted: the call is being set up.
-    Accepted,
-}
-
-/// How a ring ended without a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RingOutcome {
-    /// They said no.
-    Declined,
-    /// They are in another call, or do not want to be disturbed.
-    Busy,
-    /// Nobody answered for 60 s.
-    TimedOut,
-    /// The caller gave up.
-    Cancelled,
-    /// Another device of ours took the call.
-    AnsweredElsewhere,
-    /// No device of theirs could be reached.
-    Unreachable,
-}
-
 /// A code to read over the phone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpokenCodeSnapshot {
-    /// Three words, in English; their numbers for other languages.
+    /// The numbers of its three words: [`crate::spoken_words`].
     pub words: [u16; 3],
     /// Wrong tries that are left.
     pub tries_left: u8,

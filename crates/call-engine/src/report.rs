@@ -58,7 +58,7 @@ pub struct ProcessReport {
 pub struct ParticipantReport {
     /// What they call themselves.
     pub name: String,
-    /// Whether their identity was verified; `None` until identities exist.
+    /// Whether the symbols were compared with them, now or earlier; `None` when they never proved who they are.
     pub verified: Option<bool>,
     /// `direct` or `relayed`.
     pub connection: Option<crate::peer::Route>,

@@ -71,6 +71,18 @@ impl SpokenCode {
         Ok(Self { words })
     }
 
+    /// The numbers of its words in the lists.
+    pub fn numbers(&self) -> [u16; CODE_WORDS] {
+        self.words
+    }
+
+    /// From [`Self::numbers`]; numbers beyond the lists begin again at their start.
+    pub fn from_numbers(numbers: [u16; CODE_WORDS]) -> Self {
+        Self {
+            words: numbers.map(|number| number % WORDS),
+        }
+    }
+
     /// The words, in the order in which they are read aloud.
     pub fn words(&self, language: Language) -> [&'static str; CODE_WORDS] {
         self.words.map(|number| words::word(language, number))
