@@ -24,7 +24,14 @@ impl<'a> Person<'a> {
     }
 
     fn start(&self, words: &[&str]) -> Process {
-        let profile = ["--profile", &self.folder, "--key-store", "file", "--server", self.server];
+        let profile = [
+            "--profile",
+            &self.folder,
+            "--key-store",
+            "file",
+            "--server",
+            self.server,
+        ];
         Process::headless(self.name, &[words, &profile, &SMALL].concat())
     }
 }
@@ -48,11 +55,26 @@ fn a_contact_rings_and_is_answered() {
     meet(&ann, &bob);
 
     let callee_report = folder.path().join("bob.json");
-    let callee = bob.start(&["--await-ring", "--seconds", "600", "--report", &callee_report.display().to_string()]);
+    let callee = bob.start(&[
+        "--await-ring",
+        "--seconds",
+        "600",
+        "--report",
+        &callee_report.display().to_string(),
+    ]);
     callee.wait_for(Stream::Out, |line| line == "LISTENING");
     let caller_report = folder.path().join("ann.json");
     let path = caller_report.display().to_string();
-    let caller = ann.start(&["--ring", "Bob", "--until-peers", "1", "--seconds", "2", "--report", &path]);
+    let caller = ann.start(&[
+        "--ring",
+        "Bob",
+        "--until-peers",
+        "1",
+        "--seconds",
+        "2",
+        "--report",
+        &path,
+    ]);
     callee.wait_for(Stream::Out, |line| line == "RING Ann");
     caller.says("Bob is connected");
     callee.says("Ann is connected");

@@ -271,7 +271,9 @@ impl CallWatch {
             };
             let before = self.participants.insert(participant.peer, now);
             if let Some(symbols) = participant.symbols
-                && before.as_ref().is_none_or(|before| before.symbols != participant.symbols)
+                && before
+                    .as_ref()
+                    .is_none_or(|before| before.symbols != participant.symbols)
             {
                 lines.push(format!("The four symbols with {name} are {symbols:?}."));
             }

@@ -309,12 +309,7 @@ impl Driver {
     /// Contacts changed, or we became somebody else.
     async fn on_kept(&mut self) {
         let own = self.people.kept().identity.public();
-        let listens_as = self
-            .people
-            .doorbell
-            .as_ref()
-            .map(|doorbell| doorbell.snapshot().own_key);
-        if listens_as.is_some_and(|key| key != own) {
+        if self.people.listens_as.is_some_and(|key| key != own) {
             if let Some(old) = self.people.doorbell.take() {
                 old.end().await;
             }
