@@ -255,9 +255,14 @@ impl Peer {
         }
     }
 
+    /// Whether we have let them in.
+    pub(crate) fn is_in(&self) -> bool {
+        self.participant.is_some() && self.decision == Decision::Open
+    }
+
     /// Whether both sides want to be connected.
     pub(crate) fn is_let_in(&self) -> bool {
-        self.participant.is_some() && self.decision == Decision::Open && self.word == Word::Open
+        self.is_in() && self.word == Word::Open
     }
 
     /// Whether the call is with them: they greeted, and do not stand before a closed door.

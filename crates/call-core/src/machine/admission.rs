@@ -1,230 +1,23 @@
-//! Who may come in: the host's rules as far as we know them, whom the user knows, and what we and others decided.
+//! Who may come in: what we decide about others and they about us, what the user decides, what the host says.
 //!
 //! Every participant keeps the door: media flows between two only when each has let the other in. What the host says
 //! counts for all, and only what the host says.
 
-use std::collections::{BTreeSet, VecDeque};
-
-use trust::PublicKey;
-
 use crate::action::{EndReason, NotAdmitted};
 use crate::budget::Allowance;
 use crate::deadlines::Deadline;
-use crate::hex::Hex;
 use crate::input::PeerKey;
 use crate::machine::CallMachine;
 use crate::machine::connections::Turn;
-use crate::machine::greeting::Stranger;
 use crate::machine::messages::Ways;
-use crate::peer::{Decision, PeerLink, Word};
-use crate::peer_message::{Entry, MAX_KEYS_TOLD, PeerMessage};
-use crate::standing::{Badge, Door, KnownContact, RoomRole, RoomState, Verification};
+use crate::machine::rules::{Change, ToldRules};
+use crate::peer::{Decision, Peer, PeerLink, Word};
+use crate::peer_message::{Entry, PeerMessage};
+use crate::standing::{Badge, Door, RoomRole};
 use crate::time::Time;
 use crate::timeline::Departure;
 
-/// Keys kept of each kind; the oldest is forgotten first. A room has eight places.
-const KEYS_KEPT: usize = MAX_KEYS_TOLD;
-
-/// The rules of the room, as its host has set them or as the host told us.
-#[derive(Debug)]
-pub(super) struct Rules {
-    role: RoomRole,
-    host_tag: [u8; 16],
-    /// As host: counts changes of what we tell.
-    revision: u32,
-    /// From whom we heard last, and which of theirs.
-    heard: Option<(PeerKey, u32)>,
-    door: Door,
-    /// The host alone knows when.
-    expires_at: Option<Time>,
-    has_expired: bool,
-    /// May come in, and come back, whatever the door: let in by the host, or there before the door was closed.
-    admitted: Keys,
-    /// Sent away by the host.
-    refused: Keys,
-    /// Sent away by us alone.
-    shunned: Keys,
-    /// Whose changed key the user has accepted.
-    accepted: Keys,
-}
-
-/// A few keys.
-#[derive(Debug, Default)]
-struct Keys(VecDeque<PublicKey>);
-
-impl Keys {
-    fn contains(&self, key: &PublicKey) -> bool {
-        self.0.contains(key)
-    }
-
-    fn insert(&mut self, key: PublicKey) {
-        if self.contains(&key) {
-            return;
-        }
-        if self.0.len() >= KEYS_KEPT {
-            self.0.pop_front();
-        }
-        self.0.push_back(key);
-    }
-
-    fn remove(&mut self, key: &PublicKey) {
-        self.0.retain(|known| known != key);
-    }
-
-    fn told(&self) -> Vec<Hex<32>> {
-        self.0.iter().map(|key| Hex(key.0)).collect()
-    }
-}
-
-impl Rules {
-    pub(super) fn new(own: &PublicKey, host_tag: [u8; 16], door: Door, expires_at: Option<Time>) -> Self {
-        let role = role_of(own, &host_tag);
-        // The host's wishes count for nothing in the room of another.
-        let (door, expires_at) = match role {
-            RoomRole::Host => (door, expires_at),
-            RoomRole::Guest => (Door::Open, None),
-        };
-        Self {
-            role,
-            host_tag,
-            revision: 0,
-            heard: None,
-            door,
-            expires_at,
-            has_expired: false,
-            admitted: Keys::default(),
-            refused: Keys::default(),
-            shunned: Keys::default(),
-            accepted: Keys::default(),
-        }
-    }
-
-    pub(super) fn role(&self) -> RoomRole {
-        self.role
-    }
-
-    pub(super) fn expires_at(&self) -> Option<Time> {
-        self.expires_at.filter(|_| !self.has_expired)
-    }
-
-    pub(super) fn state(&self) -> RoomState {
-        RoomState {
-            role: self.role,
-            door: self.door,
-            expires_at: self.expires_at,
-        }
-    }
-
-    /// Whether anybody with the link comes in, whoever it is.
-    pub(super) fn is_open_to_all(&self) -> bool {
-        let has_refused = !self.refused.0.is_empty() || !self.shunned.0.is_empty();
-        self.door == Door::Open && !self.has_expired && !has_refused
-    }
-
-    pub(super) fn decide(&self, key: &PublicKey) -> Decision {
-        if self.refused.contains(key) || self.shunned.contains(key) {
-            return Decision::Refused;
-        }
-        if role_of(key, &self.host_tag) == RoomRole::Host || self.admitted.contains(key) {
-            return Decision::Open;
-        }
-        match self.door {
-            Door::Locked => Decision::Locked,
-            Door::Open | Door::Knock if self.has_expired => Decision::Expired,
-            Door::Open => Decision::Open,
-            Door::Knock => Decision::Knock,
-        }
-    }
-
-    /// What the host tells, and whether there is anything to tell.
-    fn told(&self) -> Option<PeerMessage> {
-        let is_worth_it = self.role == RoomRole::Host && !self.is_open_to_all();
-        is_worth_it.then(|| self.message())
-    }
-
-    fn message(&self) -> PeerMessage {
-        PeerMessage::Room {
-            revision: self.revision,
-            door: self.door,
-            has_expired: self.has_expired,
-            admitted: self.admitted.told(),
-            refused: self.refused.told(),
-        }
-    }
-}
-
-fn role_of(key: &PublicKey, host_tag: &[u8; 16]) -> RoomRole {
-    match key.host_tag() == *host_tag {
-        true => RoomRole::Host,
-        false => RoomRole::Guest,
-    }
-}
-
 impl CallMachine {
-    /// Notes what there is to know of a participant who greeted, and decides about them.
-    pub(super) fn look_at(&mut self, key: PeerKey, stranger: &Stranger, decision: Decision) -> Decision {
-        let is_alone = self
-            .peers
-            .iter()
-            .all(|(&other, peer)| other == key || peer.key.is_none());
-        let role = role_of(&stranger.key, &self.rules.host_tag);
-        let is_first_time = self.peers.get(&key).is_some_and(|peer| peer.word == Word::Unheard);
-        // A name is what they said first: who could change it later could become somebody else.
-        if is_first_time {
-            let badge = self.badge(&stranger.key, &stranger.name, is_alone);
-            if let Some(peer) = self.peers.get_mut(&key) {
-                peer.name.clone_from(&stranger.name);
-                peer.badge = badge;
-                peer.role = role;
-            }
-        }
-        let Some(peer) = self.peers.get_mut(&key) else {
-            return decision;
-        };
-        let is_in_doubt =
-            matches!(peer.badge, Badge::KeyChanged { .. }) && !self.rules.accepted.contains(&stranger.key);
-        peer.decision = match decision {
-            Decision::Open if is_in_doubt => Decision::KeyChanged,
-            Decision::Open | Decision::KeyChanged | Decision::Knock => decision,
-            Decision::Refused | Decision::Locked | Decision::Expired => decision,
-        };
-        if peer.decision == Decision::Open {
-            self.rules.admitted.insert(stranger.key);
-        }
-        peer.decision
-    }
-
-    /// How far somebody is known, from the contact book.
-    fn badge(&self, key: &PublicKey, name: &str, is_alone: bool) -> Badge {
-        if *key == self.own.identity.public() {
-            return Badge::Verified { at_unix_s: None };
-        }
-        if let Some(expected) = self.own.expected.filter(|expected| expected != key && is_alone) {
-            let contact = self.own.contacts.iter().find(|contact| contact.key == expected);
-            let contact = contact.map_or_else(|| name.to_owned(), |contact| contact.name.clone());
-            return Badge::KeyChanged { contact };
-        }
-        if let Some(contact) = self.own.contacts.iter().find(|contact| contact.key == *key) {
-            return match contact.verified {
-                Verification::Symbols { at_unix_s } => Badge::Verified {
-                    at_unix_s: Some(at_unix_s),
-                },
-                Verification::No | Verification::Link { .. } if contact.calls > 0 => {
-                    Badge::SameDevice { calls: contact.calls }
-                }
-                Verification::No | Verification::Link { .. } => Badge::Unverified,
-            };
-        }
-        let is_known = |contact: &&KnownContact| contact.calls > 0 || contact.verified != Verification::No;
-        let is_called_so = |contact: &&KnownContact| is_same_name(&contact.name, name);
-        match self.own.contacts.iter().filter(is_known).find(is_called_so) {
-            Some(contact) => Badge::KeyChanged {
-                contact: contact.name.clone(),
-            },
-            None => Badge::Unverified,
-        }
-    }
-
     /// What a participant has decided about us, in a greeting or since.
     pub(super) fn on_entry(&mut self, key: PeerKey, entry: Entry, turn: Turn, now: Time) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
@@ -328,13 +121,13 @@ impl CallMachine {
     pub(super) fn admit(&mut self, key: PeerKey, now: Time) {
         let Some(peer) = self.peers.get(&key) else { return };
         let Some(public) = peer.key else { return };
-        match (peer.decision, self.rules.role) {
+        match (peer.decision, self.rules.role()) {
             (Decision::Knock, RoomRole::Host) | (Decision::KeyChanged, _) => {}
             (Decision::Knock, RoomRole::Guest)
             | (Decision::Open | Decision::Refused | Decision::Locked | Decision::Expired, _) => return,
         }
-        self.rules.accepted.insert(public);
-        self.rules.admitted.insert(public);
+        self.rules.accept(public);
+        self.rules.admit(public);
         self.let_in(key, now);
         self.tell_all();
     }
@@ -344,13 +137,7 @@ impl CallMachine {
         let Some(public) = self.peers.get(&key).and_then(|peer| peer.key) else {
             return;
         };
-        match self.rules.role {
-            RoomRole::Host => {
-                self.rules.admitted.remove(&public);
-                self.rules.refused.insert(public);
-            }
-            RoomRole::Guest => self.rules.shunned.insert(public),
-        }
+        self.rules.refuse(public);
         self.send_out(now);
         self.tell_all();
     }
@@ -371,7 +158,7 @@ impl CallMachine {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.decision = Decision::Open;
         if let Some(public) = peer.key {
-            self.rules.admitted.insert(public);
+            self.rules.admit(public);
         }
         let entry = self.entry(Decision::Open);
         self.send(key, &PeerMessage::Admission { entry }, Ways::Best);
@@ -388,35 +175,24 @@ impl CallMachine {
 
     /// As host, tells all who are let in what has changed.
     fn tell_all(&mut self) {
-        if self.rules.role == RoomRole::Guest {
-            return;
-        }
-        self.rules.revision = self.rules.revision.saturating_add(1);
-        let message = self.rules.message();
+        let Some(message) = self.rules.changed() else { return };
         for key in self.peer_keys() {
-            let is_in = |peer: &crate::peer::Peer| peer.participant.is_some() && peer.decision == Decision::Open;
-            if self.peers.get(&key).is_some_and(is_in) {
+            if self.peers.get(&key).is_some_and(Peer::is_in) {
                 self.send(key, &message, Ways::Best);
             }
         }
     }
 
     pub(super) fn set_door(&mut self, door: Door, now: Time) {
-        if self.rules.role == RoomRole::Host && self.rules.door != door {
-            self.rules.door = door;
+        if self.rules.set_door(door) == Change::Changed {
             self.on_rules_changed(now);
         }
     }
 
     pub(super) fn set_expiry(&mut self, at: Option<Time>, now: Time) {
-        if self.rules.role == RoomRole::Guest {
-            return;
-        }
-        self.rules.expires_at = at;
-        self.rules.has_expired = false;
-        self.deadlines.clear(Deadline::Expiry);
-        self.watch_expiry();
-        if at.is_none_or(|at| at > now) {
+        if self.rules.set_expiry(at) == Change::Changed {
+            self.deadlines.clear(Deadline::Expiry);
+            self.watch_expiry();
             self.on_rules_changed(now);
         }
     }
@@ -428,36 +204,20 @@ impl CallMachine {
     }
 
     pub(super) fn on_expiry(&mut self, now: Time) {
-        self.rules.has_expired = true;
+        self.rules.expire();
         self.on_rules_changed(now);
     }
 
     /// What the host says of the room.
-    pub(super) fn on_rules(&mut self, from: PeerKey, rules: ToldRules, now: Time) {
-        let is_host = self.peers.get(&from).is_some_and(|peer| peer.role == RoomRole::Host);
-        if !is_host {
+    pub(super) fn on_rules(&mut self, from: PeerKey, told: ToldRules, now: Time) {
+        if self.peers.get(&from).is_none_or(|peer| peer.role == RoomRole::Guest) {
             self.dropped.unentitled += 1;
             return;
         }
-        let is_old = |(whose, revision): (PeerKey, u32)| whose == from && revision > rules.revision;
-        if self.rules.heard.is_some_and(is_old) {
-            self.dropped.stale += 1;
-            return;
+        match self.rules.take_over(from, told, &self.own.identity.public()) {
+            Change::Changed => self.reconsider(now),
+            Change::Same => self.dropped.stale += 1,
         }
-        self.rules.heard = Some((from, rules.revision));
-        self.rules.door = rules.door;
-        self.rules.has_expired = rules.has_expired;
-        let own = self.own.identity.public();
-        let refused: BTreeSet<PublicKey> = rules.refused.iter().map(|key| PublicKey(key.0)).collect();
-        for key in rules.admitted.iter().map(|key| PublicKey(key.0)) {
-            self.rules.refused.remove(&key);
-            self.rules.admitted.insert(key);
-        }
-        for key in refused.into_iter().filter(|key| *key != own) {
-            self.rules.admitted.remove(&key);
-            self.rules.refused.insert(key);
-        }
-        self.reconsider(now);
     }
 
     fn on_rules_changed(&mut self, now: Time) {
@@ -476,7 +236,7 @@ impl CallMachine {
             if self.rules.decide(&public) != Decision::Open {
                 continue;
             }
-            if matches!(peer.badge, Badge::KeyChanged { .. }) && !self.rules.accepted.contains(&public) {
+            if matches!(peer.badge, Badge::KeyChanged { .. }) && !self.rules.is_accepted(&public) {
                 self.peers
                     .entry(key)
                     .and_modify(|peer| peer.decision = Decision::KeyChanged);
@@ -503,19 +263,4 @@ impl CallMachine {
             peer.badge = Badge::Verified { at_unix_s: None };
         }
     }
-}
-
-/// [`PeerMessage::Room`].
-#[derive(Debug)]
-pub(super) struct ToldRules {
-    pub revision: u32,
-    pub door: Door,
-    pub has_expired: bool,
-    pub admitted: Vec<Hex<32>>,
-    pub refused: Vec<Hex<32>>,
-}
-
-fn is_same_name(a: &str, b: &str) -> bool {
-    let plain = |name: &str| crate::peer_message::clean_name(name).to_lowercase();
-    !plain(a).is_empty() && plain(a) == plain(b)
 }

@@ -6,7 +6,7 @@ use trust::symbols::SymbolMessage;
 
 use crate::action::Action;
 use crate::input::PeerKey;
-use crate::machine::admission::ToldRules;
+use crate::machine::rules::ToldRules;
 use crate::machine::{CallMachine, DEPARTED_KEPT};
 use crate::negotiation::RemoteDescription;
 use crate::peer::{ControlChannel, Decision, HelloState, MediaPath, Peer, ServerPath};
@@ -197,11 +197,13 @@ impl CallMachine {
                 candidate,
             } => self.on_remote_candidate(key, tag, description, candidate),
             PeerMessage::Media { media, revision } => self.note_media(key, media, revision),
-            PeerMessage::Timings(timings) => {
-                if let Some(peer) = self.peers.get_mut(&key) {
-                    peer.note_timings(timings);
-                }
-            }
+            PeerMessage::Timings(timings) => self.note_timings(key, timings),
+        }
+    }
+
+    fn note_timings(&mut self, key: PeerKey, timings: SendTimings) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.note_timings(timings);
         }
     }
 

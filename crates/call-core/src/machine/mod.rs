@@ -1,9 +1,10 @@
 //! [`CallMachine`]: owns all state of a call and decides what happens next.
 //!
 //! * `signaling.rs` – the connection to the server, and who is in the room
-//! * `handshake.rs` – sessions with those in the room
+//! * `handshake.rs`, `sessions.rs` – proving who one is, and sealing what goes through the server
 //! * `greeting.rs` – who lives in which slot
-//! * `admission.rs` – who may come in
+//! * `recognition.rs` – how far somebody is known
+//! * `rules.rs`, `admission.rs` – who may come in
 //! * `new_link.rs` – the room moves to another secret
 //! * `connections.rs` – peer connections: set up, watch, replace
 //! * `messages.rs` – what participants say, out and in
@@ -14,6 +15,9 @@ mod greeting;
 mod handshake;
 mod messages;
 mod new_link;
+mod recognition;
+mod rules;
+mod sessions;
 mod signaling;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -28,10 +32,10 @@ use crate::snapshot::{CallPhase, CallSnapshot, LocalMedia, SendTimings};
 use crate::standing::{Alarm, Door, KnownContact, PublicKey};
 use crate::time::Time;
 use crate::timeline::{Departure, Dropped, MILESTONES_KEPT, Milestone, MilestoneKind};
-use admission::Rules;
 use handshake::Handshakes;
 use messages::Ways;
 use new_link::Moves;
+use rules::Rules;
 use signaling::{Member, Room, Signaling, Trouble};
 use trust::{Entropy, IdentityKey, RoomKeys};
 

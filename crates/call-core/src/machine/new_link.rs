@@ -8,7 +8,7 @@ use crate::hex::Hex;
 use crate::input::PeerKey;
 use crate::machine::CallMachine;
 use crate::machine::messages::Ways;
-use crate::peer::{Decision, Peer};
+use crate::peer::Peer;
 use crate::peer_message::PeerMessage;
 use crate::standing::RoomRole;
 use crate::time::Time;
@@ -26,7 +26,7 @@ impl CallMachine {
         }
         let message = PeerMessage::Moved { secret: Hex(secret) };
         for key in self.peer_keys() {
-            if self.peers.get(&key).is_some_and(is_in) {
+            if self.peers.get(&key).is_some_and(Peer::is_in) {
                 self.send(key, &message, Ways::Best);
             }
         }
@@ -49,7 +49,7 @@ impl CallMachine {
 
     fn move_to_room(&mut self, secret: [u8; 16], now: Time) {
         for key in self.peer_keys() {
-            if !self.peers.get(&key).is_some_and(is_in) {
+            if !self.peers.get(&key).is_some_and(Peer::is_in) {
                 self.remove_peer(key, Departure::KeptOut, now);
             }
         }
@@ -60,8 +60,4 @@ impl CallMachine {
         self.leave_room(now);
         self.act(Action::InviteChanged { secret });
     }
-}
-
-fn is_in(peer: &Peer) -> bool {
-    peer.participant.is_some() && peer.decision == Decision::Open
 }
