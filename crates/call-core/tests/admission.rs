@@ -407,6 +407,37 @@ fn an_invite_expires_for_newcomers() {
 }
 
 #[test]
+fn locking_the_door_sends_away_all_who_knock() {
+    let mut world = hosted(Door::Knock);
+    let friend = arrive(&mut world);
+    let peer = peer_of(&world, 0, friend);
+    intend(&mut world, 0, LocalIntent::Admit { peer });
+    world.run_until(3 * SECOND, "let in", World::is_full_mesh);
+    let stranger = arrive(&mut world);
+    intend(&mut world, 0, LocalIntent::SetDoor(Door::Locked));
+    world.run_for(SECOND);
+    assert_eq!(world.phase(stranger), ended(NotAdmitted::Locked));
+    assert_eq!(
+        (seen(&world, 0, stranger), seen(&world, friend, stranger)),
+        (None, None)
+    );
+    assert!(is_connected(&world, 0, friend));
+}
+
+#[test]
+fn an_expiry_in_the_past_closes_at_once() {
+    let mut world = World::new(10);
+    world.join(WhenEmpty::Wait);
+    world.run_for(5 * SECOND);
+    intend(&mut world, 0, LocalIntent::SetExpiry(Some(Time(SECOND))));
+    let late = arrive(&mut world);
+    assert_eq!(world.phase(late), ended(NotAdmitted::Expired));
+    intend(&mut world, 0, LocalIntent::SetExpiry(None));
+    world.join(WhenEmpty::Wait);
+    world.run_until(3 * SECOND, "in", World::is_full_mesh);
+}
+
+#[test]
 fn opening_the_door_lets_in_all_who_knock() {
     let mut world = hosted(Door::Knock);
     for _ in 0..2 {

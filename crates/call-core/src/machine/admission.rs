@@ -147,9 +147,7 @@ impl CallMachine {
         for key in self.peer_keys() {
             let public = self.peers.get(&key).and_then(|peer| peer.key);
             if public.is_some_and(|public| self.rules.decide(&public) == Decision::Refused) {
-                let entry = Entry::Refused;
-                self.send(key, &PeerMessage::Admission { entry }, Ways::Both);
-                self.remove_peer(key, Departure::KeptOut, now);
+                self.send_away(key, Decision::Refused, now);
             }
         }
     }
@@ -190,7 +188,7 @@ impl CallMachine {
     }
 
     pub(super) fn set_expiry(&mut self, at: Option<Time>, now: Time) {
-        if self.rules.set_expiry(at) == Change::Changed {
+        if self.rules.set_expiry(at, now) == Change::Changed {
             self.deadlines.clear(Deadline::Expiry);
             self.watch_expiry();
             self.on_rules_changed(now);
@@ -225,7 +223,7 @@ impl CallMachine {
         self.reconsider(now);
     }
 
-    /// Lets in who may come in now, and sends out who may not stay. Those who are in stay in.
+    /// Lets in who may come in now, and sends away who may not stay. Those who are in stay in.
     fn reconsider(&mut self, now: Time) {
         self.send_out(now);
         for key in self.peer_keys() {
@@ -233,18 +231,27 @@ impl CallMachine {
             let (Decision::Knock, Some(public)) = (peer.decision, peer.key) else {
                 continue;
             };
-            if self.rules.decide(&public) != Decision::Open {
-                continue;
-            }
-            if matches!(peer.badge, Badge::KeyChanged { .. }) && !self.rules.is_accepted(&public) {
-                self.peers
-                    .entry(key)
-                    .and_modify(|peer| peer.decision = Decision::KeyChanged);
-            } else {
-                self.let_in(key, now);
+            let is_in_doubt = matches!(peer.badge, Badge::KeyChanged { .. }) && !self.rules.is_accepted(&public);
+            match self.rules.decide(&public) {
+                Decision::Open if is_in_doubt => {
+                    self.peers
+                        .entry(key)
+                        .and_modify(|peer| peer.decision = Decision::KeyChanged);
+                }
+                Decision::Open => self.let_in(key, now),
+                decision @ (Decision::Refused | Decision::Locked | Decision::Expired) => {
+                    self.send_away(key, decision, now);
+                }
+                Decision::Knock | Decision::KeyChanged => {}
             }
         }
         self.ask_those_outside(now);
+    }
+
+    fn send_away(&mut self, key: PeerKey, decision: Decision, now: Time) {
+        let entry = self.entry(decision);
+        self.send(key, &PeerMessage::Admission { entry }, Ways::Both);
+        self.remove_peer(key, Departure::KeptOut, now);
     }
 
     /// Somebody who was kept out may come in now, and is still there.

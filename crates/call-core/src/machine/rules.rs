@@ -175,11 +175,11 @@ impl Rules {
     }
 
     /// As host.
-    pub(super) fn set_expiry(&mut self, at: Option<Time>) -> Change {
+    pub(super) fn set_expiry(&mut self, at: Option<Time>, now: Time) -> Change {
         match self.role {
             RoomRole::Host => {
                 self.expires_at = at;
-                self.has_expired = false;
+                self.has_expired = at.is_some_and(|at| at <= now);
                 Change::Changed
             }
             RoomRole::Guest => Change::Same,
