@@ -50,6 +50,15 @@ impl Language {
         sys_locale::get_locale().map_or(Self::English, |locale| Self::from_locale(&locale))
     }
 
+    /// Its code (ISO 639-1).
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Russian => "ru",
+        }
+    }
+
     /// The catalogue's text.
     #[must_use]
     pub fn catalogue(self) -> &'static str {

@@ -5,24 +5,50 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use visavis::i18n::Language;
+use visavis::i18n::{I18n, Language};
 
-/// Key of each message with the names of its placeables.
+/// Key of each message with the names of its placeables. The variants of a plural are on indented lines.
 fn messages(language: Language) -> BTreeMap<String, BTreeSet<String>> {
-    let mut messages = BTreeMap::new();
+    let mut messages = BTreeMap::<String, BTreeSet<String>>::new();
+    let mut last = None;
     for line in language.catalogue().lines() {
         if line.starts_with('#') || line.trim().is_empty() {
             continue;
         }
-        let (key, words) = line
-            .split_once(" = ")
-            .unwrap_or_else(|| panic!("one message a line: {line}"));
-        let placeables = words.split("{ $").skip(1).filter_map(|rest| rest.split_once(" }"));
-        let names = placeables.map(|(name, _)| name.to_owned()).collect();
-        let twice = messages.insert(key.to_owned(), names);
-        assert!(twice.is_none(), "{key} is there twice");
+        let words = if line.starts_with(' ') {
+            line
+        } else {
+            let (key, words) = line
+                .split_once(" = ")
+                .unwrap_or_else(|| panic!("a key and its words: {line}"));
+            let twice = messages.insert(key.to_owned(), BTreeSet::new());
+            assert!(twice.is_none(), "{key} is there twice");
+            last = Some(key.to_owned());
+            words
+        };
+        let key = last.as_ref().expect("the first line is a message");
+        let placeables = words.split("{ $").skip(1).filter_map(|rest| rest.split_once(' '));
+        let names = messages.get_mut(key).expect("inserted above");
+        names.extend(placeables.map(|(name, _)| name.to_owned()));
     }
     messages
+}
+
+#[test]
+fn every_plural_has_a_form_for_every_count() {
+    for language in Language::ALL {
+        let i18n = I18n::new(language);
+        for line in language.catalogue().lines().filter(|line| line.ends_with("->")) {
+            let (key, rest) = line
+                .split_once(" = { $")
+                .expect("a message that begins with its selector");
+            let name = rest.trim_end_matches(" ->").to_owned().leak();
+            for count in (0..=25).chain([101, 111]) {
+                let words = i18n.text_counted(key, (name, count), &[]);
+                assert!(!words.is_empty() && words != key, "{language:?} {key} {count}: {words}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -49,6 +75,7 @@ fn lines(language: Language) -> BTreeMap<&'static str, &'static str> {
         .catalogue()
         .lines()
         .filter_map(|line| line.split_once(" = "))
+        .filter(|(_, words)| !words.ends_with("->"))
         .collect()
 }
 
@@ -58,6 +85,7 @@ fn sources() -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
     rust_files(&root.join("ui"), &mut files);
     rust_files(&root.join("video_texture"), &mut files);
+    rust_files(&root.join("command_handling"), &mut files);
     for name in [
         "app.rs",
         "command_handling.rs",

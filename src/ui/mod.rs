@@ -60,7 +60,7 @@ pub fn show(
         Screen::Ring => screens::ring::show(ui, &scene, view, &mut commands),
         Screen::Call => {
             screens::call::show(ui, &scene, view, &mut commands);
-            screens::ring::banner(ui, &scene, &mut commands);
+            screens::ring::banner(ui, &scene, view, &mut commands);
         }
         Screen::Ended => screens::ended::show(ui, &scene, view, &mut commands),
     }
@@ -134,7 +134,7 @@ fn ring_key(snapshot: &EngineSnapshot, view: &ViewState, now_s: f64) -> Option<U
         (RingDirection::Incoming, RingStage::Accepted) => None,
         (RingDirection::Incoming, RingStage::Reaching | RingStage::Ringing) => {
             let shown = view.ring.as_ref()?;
-            screens::ring::takes_keys(shown, now_s).then_some(UiCommand::DeclineRing)
+            screens::ring::takes_answers(shown, now_s).then_some(UiCommand::DeclineRing)
         }
     }
 }

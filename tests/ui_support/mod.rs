@@ -1,6 +1,10 @@
 //! Snapshots made by hand, and an engine that does nothing: for tests of the screens and for previews.
 #![allow(dead_code, reason = "each test and preview uses its own part of this")]
 
+pub mod people;
+pub mod raster;
+pub mod stage;
+
 pub mod trust;
 
 use std::sync::atomic::{AtomicU64, Ordering};

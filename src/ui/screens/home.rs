@@ -20,8 +20,8 @@ pub fn show(ui: &mut Ui, scene: &Scene<'_>, view: &mut ViewState, commands: &mut
     let width = if is_wide { size::HOME_WIDE } else { size::COLUMN };
     // The height is remembered by name: it is another one with people.
     let name = match (is_wide, has_people) {
-        (true, _) => "home wide",
-        (false, true) => "home people",
+        (true, _) => "home_wide",
+        (false, true) => "home_people",
         (false, false) => "home",
     };
     column::centred(ui, name, width, |ui| {
@@ -33,6 +33,8 @@ pub fn show(ui: &mut Ui, scene: &Scene<'_>, view: &mut ViewState, commands: &mut
                 ui.add_space(space::XL);
                 people::show(ui, scene, view, commands);
             }
+            ui.add_space(space::XL);
+            more(ui, scene, commands);
         }
     });
 }
@@ -42,7 +44,11 @@ fn side_by_side(ui: &mut Ui, scene: &Scene<'_>, view: &mut ViewState, commands: 
     let column = (whole.width() - space::XXL) / 2.0;
     let left = Rect::from_min_size(whole.min, vec2(column, whole.height()));
     let right = left.translate(vec2(column + space::XXL, 0.0));
-    let left = ui.scope_builder(UiBuilder::new().max_rect(left), |ui| calls(ui, scene, view, commands));
+    let left = ui.scope_builder(UiBuilder::new().max_rect(left), |ui| {
+        calls(ui, scene, view, commands);
+        ui.add_space(space::XL);
+        more(ui, scene, commands);
+    });
     let right = ui.scope_builder(UiBuilder::new().max_rect(right), |ui| {
         people::show(ui, scene, view, commands)
     });
@@ -58,9 +64,6 @@ fn calls(ui: &mut Ui, scene: &Scene<'_>, view: &mut ViewState, commands: &mut Ve
     start(ui, scene, commands);
     ui.add_space(space::XL);
     join(ui, scene, view, commands);
-    ui.add_space(space::XL);
-    more(ui, scene, commands);
-    undisturbed(ui, scene, commands);
 }
 
 fn wordmark(ui: &mut Ui, scene: &Scene<'_>) {
@@ -180,6 +183,7 @@ fn more(ui: &mut Ui, scene: &Scene<'_>, commands: &mut Vec<UiCommand>) {
     } else {
         ui.vertical_centered(|ui| buttons(ui, commands));
     }
+    undisturbed(ui, scene, commands);
 }
 
 /// Who has asked not to be disturbed should not forget it.

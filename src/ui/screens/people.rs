@@ -11,7 +11,7 @@ use crate::ui::theme::{Icon, fonts};
 use crate::ui::ui_command::UiCommand;
 use crate::ui::widgets::buttons::{TextButton, Weight};
 use crate::ui::widgets::card;
-use crate::ui::widgets::person_row::{self, Person};
+use crate::ui::widgets::person_row::{self, Line, Person};
 use crate::ui::widgets::text::text;
 use crate::ui::{Scene, people_words};
 use crate::view_state::{Callee, ContactEdit, NAME_MAX_CHARS, ViewState};
@@ -73,20 +73,20 @@ fn missed(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec<U
     ui.ctx().request_repaint_after(MINUTE);
 }
 
+/// Who and when on one line: there are more important rows below.
 fn missed_row(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, call: &MissedCall, commands: &mut Vec<UiCommand>) {
     let i18n = scene.i18n;
     let when = people_words::ago(call.at_unix_s, view.now_unix_s, i18n);
-    let person = Person {
-        name: &call.name,
-        detail: &when,
-        presence: None,
-        seed: call.key.0[0],
-        label: &format!("{}: {}, {when}", i18n.text("people-missed"), call.name),
-    };
+    let label = format!("{}: {}, {when}", i18n.text("people-missed"), call.name);
     // Only contacts listen where we could ring them.
     let contacts = &scene.snapshot.people.contacts;
     let contact = contacts.iter().find(|contact| contact.key == call.key);
-    person_row::show(ui, scene, &person, contact.map_or(0, |_| 1), |ui| {
+    let line = Line {
+        name: &call.name,
+        detail: &when,
+        label: &label,
+    };
+    person_row::line(ui, scene, &line, contact.map_or(0, |_| 1), |ui| {
         let Some(contact) = contact else {
             return;
         };
@@ -280,10 +280,14 @@ fn doorbell(ui: &mut Ui, scene: &Scene<'_>, commands: &mut Vec<UiCommand>) {
             ui.add_space(space::S);
             quiet(ui, "people-no-server");
             let label = scene.i18n.text("people-set-server");
-            let button = TextButton::new(scene.tokens, &label, Weight::Quiet).small();
-            if ui.add(button).clicked() {
-                commands.push(UiCommand::OpenSettings);
-            }
+            ui.horizontal(|ui| {
+                // Its words, not its edge, stand below the sentence.
+                ui.add_space(-space::L);
+                let button = TextButton::new(scene.tokens, &label, Weight::Quiet).small();
+                if ui.add(button).clicked() {
+                    commands.push(UiCommand::OpenSettings);
+                }
+            });
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Somebody rings, or we ring somebody: a whole screen outside a call, a banner over the call inside one.
 
+use std::time::Duration;
+
 use call_engine::{DeviceStatus, RingDirection, RingSnapshot, RingStage, Switch};
 use egui::accesskit::Live;
 use egui::{Align2, Area, CornerRadius, Frame, Id, Margin, Order, Response, Sense, Stroke, Ui, Vec2, vec2};
@@ -15,14 +17,14 @@ use crate::ui::widgets::{column, person_row};
 use crate::ui::{Scene, people_words};
 use crate::view_state::{RingFocus, RingView, ViewState};
 
-/// For so long after a ring has come, in seconds, what is typed is taken to be meant for what was there before: no key
-/// accepts or declines.
-pub const KEY_GRACE_S: f64 = 1.0;
+/// For so long after somebody has begun to ring, in seconds, what is typed or clicked is taken to be meant for what was
+/// there before: nothing accepts or declines.
+pub const GRACE_S: f64 = 0.8;
 
-/// Whether keys count already.
+/// Whether the user can be answering already.
 #[must_use]
-pub fn takes_keys(ring: &RingView, now_s: f64) -> bool {
-    now_s >= ring.since_s + KEY_GRACE_S
+pub fn takes_answers(ring: &RingView, now_s: f64) -> bool {
+    ring.direction == RingDirection::Outgoing || now_s >= ring.since_s + GRACE_S
 }
 
 /// Draws the screen.
@@ -35,16 +37,26 @@ pub fn show(ui: &mut Ui, scene: &Scene<'_>, view: &mut ViewState, commands: &mut
             portrait(ui, scene, view, ring);
             ui.add_space(space::L);
             announce(ui, scene, ring, fonts::title());
-            words_below(ui, scene, ring);
+            for words in words_about(scene, ring) {
+                text(ui, words, fonts::body(), scene.tokens.text_quiet);
+            }
         });
         ui.add_space(space::XL);
-        let buttons = buttons(ui, scene, ring, Shape::Wide, commands);
-        give_keyboard(ui, view, &buttons);
+        let before = commands.len();
+        let first = buttons(ui, scene, ring, Shape::Wide, commands);
+        if !view
+            .ring
+            .as_ref()
+            .is_some_and(|ring| takes_answers(ring, ui.ctx().time()))
+        {
+            commands.truncate(before);
+        }
+        give_keyboard(ui, view, &first);
     });
 }
 
 /// Draws a ring that comes during a call over it. It takes no keys but those of whoever goes to its buttons.
-pub fn banner(ui: &mut Ui, scene: &Scene<'_>, commands: &mut Vec<UiCommand>) {
+pub fn banner(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec<UiCommand>) {
     let Some(ring) = scene.snapshot.people.ring.as_ref() else {
         return;
     };
@@ -59,7 +71,7 @@ pub fn banner(ui: &mut Ui, scene: &Scene<'_>, commands: &mut Vec<UiCommand>) {
         .corner_radius(CornerRadius::same(radius::L))
         .inner_margin(Margin::same(space::L as i8))
         .shadow(ui.visuals().popup_shadow);
-    Area::new(Id::unique("ring banner"))
+    Area::new(Id::unique("ring"))
         .order(Order::Foreground)
         .anchor(Align2::CENTER_TOP, vec2(0.0, space::L))
         .fade_in(false)
@@ -67,13 +79,18 @@ pub fn banner(ui: &mut Ui, scene: &Scene<'_>, commands: &mut Vec<UiCommand>) {
             frame.show(ui, |ui| {
                 ui.set_width(width - 2.0 * space::L);
                 announce(ui, scene, ring, fonts::heading());
-                words_below(ui, scene, ring);
+                let mut words = words_about(scene, ring);
                 if ring.direction == RingDirection::Incoming {
-                    let words = scene.i18n.text("ring-leaves-call");
-                    text(ui, words, fonts::small(), tokens.text_quiet);
+                    words.push(scene.i18n.text("ring-leaves-call"));
                 }
+                text(ui, words.join("  ·  "), fonts::small(), tokens.text_quiet);
                 ui.add_space(space::S);
+                let before = commands.len();
                 buttons(ui, scene, ring, Shape::Low, commands);
+                let now_s = ui.ctx().time();
+                if !view.ring.as_ref().is_some_and(|ring| takes_answers(ring, now_s)) {
+                    commands.truncate(before);
+                }
             });
         });
 }
@@ -119,17 +136,15 @@ fn announce(ui: &mut Ui, scene: &Scene<'_>, ring: &RingSnapshot, font: egui::Fon
 }
 
 /// What kind of call it is, and how far they are known.
-fn words_below(ui: &mut Ui, scene: &Scene<'_>, ring: &RingSnapshot) {
-    let (tokens, i18n) = (scene.tokens, scene.i18n);
-    let kind = i18n.text(match ring.video {
+fn words_about(scene: &Scene<'_>, ring: &RingSnapshot) -> Vec<String> {
+    let mut words = vec![scene.i18n.text(match ring.video {
         Switch::On => "ring-video",
         Switch::Off => "ring-sound",
-    });
-    text(ui, kind, fonts::body(), tokens.text_quiet);
+    })];
     if ring.direction == RingDirection::Incoming {
-        let badge = people_words::ring_badge(ring, scene.snapshot, i18n);
-        text(ui, badge, fonts::body(), tokens.text_quiet);
+        words.push(people_words::ring_badge(ring, scene.snapshot, scene.i18n));
     }
+    words
 }
 
 /// How buttons are laid out.
@@ -194,7 +209,7 @@ fn button(ui: &mut Ui, scene: &Scene<'_>, command: &UiCommand, weight: Weight, s
     Some(ui.add(button))
 }
 
-/// Once, when what was typed before has come to rest.
+/// Once, when what was typed before has come to rest. Until then nothing here has the keyboard.
 fn give_keyboard(ui: &Ui, view: &mut ViewState, button: &Option<Response>) {
     let (Some(ring), Some(button)) = (&mut view.ring, button) else {
         return;
@@ -203,11 +218,16 @@ fn give_keyboard(ui: &Ui, view: &mut ViewState, button: &Option<Response>) {
         return;
     }
     let now_s = ui.ctx().time();
-    if takes_keys(ring, now_s) {
+    if takes_answers(ring, now_s) {
         button.request_focus();
         ring.focus = RingFocus::Given;
     } else {
-        let rest = std::time::Duration::from_secs_f64(ring.since_s + KEY_GRACE_S - now_s);
+        ui.memory_mut(|memory| {
+            if let Some(focused) = memory.focused() {
+                memory.surrender_focus(focused);
+            }
+        });
+        let rest = Duration::from_secs_f64(ring.since_s + GRACE_S - now_s);
         ui.ctx().request_repaint_after(rest);
     }
 }

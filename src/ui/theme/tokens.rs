@@ -112,8 +112,10 @@ pub mod size {
     pub const ROW_BUTTON: f32 = 38.0;
     /// A switch: width and height.
     pub const SWITCH: [f32; 2] = [42.0, 24.0];
-    /// Narrowest menu beside a label.
-    pub const MENU_MIN: f32 = 150.0;
+    /// Below this the label of a menu stands above it.
+    pub const MENU_BREAKPOINT: f32 = 340.0;
+    /// A row of the missed calls.
+    pub const MISSED_ROW: f32 = 42.0;
     /// Largest QR code, with its border.
     pub const QR_CODE: f32 = 300.0;
     /// The panel of somebody who rings.

@@ -1,6 +1,6 @@
-//! Menus of a few choices, with what they are about on their left: "Language: English".
+//! Menus of a few choices, with what they are about beside or above them.
 
-use egui::{ComboBox, Ui};
+use egui::{Align, ComboBox, Layout, Response, Ui, vec2};
 
 use crate::i18n::Language;
 use crate::settings::{DoorChoice, InviteLifetime, ThemeChoice};
@@ -72,7 +72,8 @@ pub fn invite_lifetime(ui: &mut Ui, scene: &Scene<'_>, chosen: InviteLifetime, c
     }
 }
 
-/// One row: the label on the left, the menu on the right. Returns what was picked anew.
+/// One row: the label on the left, the menu on the right; one below the other where there is no room. Returns what was
+/// picked anew.
 fn menu<T: Copy + PartialEq>(
     ui: &mut Ui,
     scene: &Scene<'_>,
@@ -82,22 +83,15 @@ fn menu<T: Copy + PartialEq>(
     name: impl Fn(T) -> String,
 ) -> Option<T> {
     let mut picked = None;
-    ui.horizontal(|ui| {
-        let width = (ui.available_width() * 0.5)
-            .max(size::MENU_MIN)
-            .min(ui.available_width() * 0.6);
-        let label_width = ui.available_width() - width - space::S;
-        let label = scene.i18n.text(key);
-        let heading = ui
-            .allocate_ui(egui::vec2(label_width, size::BUTTON_HEIGHT_SMALL), |ui| {
-                ui.set_width(label_width);
-                text(ui, &label, fonts::body(), scene.tokens.text)
-            })
-            .inner;
+    let label = scene.i18n.text(key);
+    let menu = |ui: &mut Ui, width: f32, heading: &Response| {
+        // A menu of a dark panel is dark, whatever the theme.
+        let style = ui.style().as_ref().clone();
         let menu = ComboBox::from_id_salt(key)
             .width(width)
             .selected_text(name(chosen))
             .truncate()
+            .popup_style(style.into())
             .show_ui(ui, |ui| {
                 for choice in choices {
                     if ui.selectable_label(choice == chosen, name(choice)).clicked() {
@@ -106,6 +100,23 @@ fn menu<T: Copy + PartialEq>(
                 }
             });
         menu.response.labelled_by(heading.id);
-    });
+    };
+    let all = ui.available_width();
+    if all < size::MENU_BREAKPOINT {
+        let heading = text(ui, &label, fonts::small(), scene.tokens.text_quiet);
+        ui.add_space(-space::XS);
+        menu(ui, all, &heading);
+    } else {
+        ui.horizontal(|ui| {
+            let label_width = (all - space::S) / 2.0;
+            let place = vec2(label_width, size::BUTTON_HEIGHT_SMALL);
+            let heading = ui.allocate_ui_with_layout(place, Layout::left_to_right(Align::Center), |ui| {
+                ui.set_width(label_width);
+                text(ui, &label, fonts::body(), scene.tokens.text)
+            });
+            let width = ui.available_width();
+            menu(ui, width, &heading.inner);
+        });
+    }
     picked.filter(|picked| *picked != chosen)
 }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use call_engine::{Door, RoomRole, ServerKind};
-use egui::{Align2, Margin, Popup, PopupCloseBehavior, TextEdit, Ui, vec2};
+use egui::{Align2, Frame, Margin, Popup, PopupCloseBehavior, TextEdit, Ui, vec2};
 
 use crate::ui::Scene;
 use crate::ui::theme::tokens::{motion, size, space};
@@ -30,13 +30,14 @@ pub fn show(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec
         );
         return;
     };
+    // Whoever asked for a code is on the phone just now.
+    if let Some(code) = &scene.snapshot.people.spoken_code {
+        spoken_code::show(ui, scene, code, commands);
+        ui.add_space(space::XS);
+    }
     copy_row(ui, scene, view, link, commands);
     ui.add_space(space::XS);
     other_ways(ui, scene, link, commands);
-    if let Some(code) = &scene.snapshot.people.spoken_code {
-        ui.add_space(space::XS);
-        spoken_code::show(ui, scene, code, commands);
-    }
     if is_host(scene) {
         ui.add_space(space::S);
         rules(ui, scene, view, commands);
@@ -113,7 +114,12 @@ fn qr_button(ui: &mut Ui, scene: &Scene<'_>, link: &str) {
         .icon(Some(Icon::QrCode))
         .fill();
     let button = ui.add(button);
+    // In a call the panel is dark in both themes, and so is what belongs to it.
+    let style = ui.style().as_ref().clone();
+    let frame = Frame::popup(&style).inner_margin(Margin::same(space::M as i8));
     Popup::from_toggle_button_response(&button)
+        .frame(frame)
+        .style(style)
         .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
         .accessible_name(&label)
         .gap(space::S)

@@ -1,7 +1,10 @@
 //! One person in a list: a circle with their letter, their name, a few words, and what can be done.
 
+use std::sync::Arc;
+
 use call_engine::ContactPresence;
-use egui::{Align2, Color32, FontId, Rect, Response, Role, Sense, Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2};
+use egui::text::{LayoutJob, TextWrapping};
+use egui::{Align2, Color32, FontId, Galley, Rect, Response, Role, Sense, Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2};
 
 use crate::ui::Scene;
 use crate::ui::theme::tokens::{size, space};
@@ -35,40 +38,69 @@ pub fn show(ui: &mut Ui, scene: &Scene<'_>, person: &Person<'_>, buttons: u8, ac
     if let Some(presence) = person.presence {
         dot(ui, scene, circle, presence);
     }
-    let actions_width = f32::from(buttons) * size::ROW_BUTTON + f32::from(buttons.saturating_sub(1)) * space::XS;
+    let place = actions_place(row, buttons);
     let left = circle.right() + space::M;
-    let words_width = (row.right() - actions_width - space::S - left).max(0.0);
+    let words_width = (place.left() - space::S - left).max(0.0);
     let tokens = scene.tokens;
-    let line = |words: &str, font: FontId, colour: Color32, align: Align2, y: f32| {
-        let mut job = egui::text::LayoutJob::simple_singleline(words.to_owned(), font, colour);
-        job.wrap = egui::text::TextWrapping::truncate_at_width(words_width);
-        let galley = ui.painter().layout_job(job);
-        let place = align.anchor_size(pos2(left, y), galley.size());
-        ui.painter().galley(place.min, galley, colour);
-    };
     let middle = row.center().y;
-    line(
-        person.name,
-        fonts::body(),
-        tokens.text,
-        Align2::LEFT_BOTTOM,
-        middle + 1.0,
-    );
-    line(
-        person.detail,
-        fonts::small(),
-        tokens.text_quiet,
-        Align2::LEFT_TOP,
-        middle + 1.0,
-    );
-    let place = Rect::from_min_max(
-        pos2(row.right() - actions_width, middle - size::ROW_BUTTON / 2.0),
+    let name = one_line(ui, person.name, fonts::body(), tokens.text, words_width);
+    let at = pos2(left, middle + 1.0 - name.size().y);
+    ui.painter().galley(at, name, tokens.text);
+    let detail = one_line(ui, person.detail, fonts::small(), tokens.text_quiet, words_width);
+    ui.painter().galley(pos2(left, middle + 1.0), detail, tokens.text_quiet);
+    in_place(ui, place, actions);
+}
+
+/// Somebody on a single line.
+pub struct Line<'a> {
+    /// Their name.
+    pub name: &'a str,
+    /// A few words beside it.
+    pub detail: &'a str,
+    /// What assistive technology reads.
+    pub label: &'a str,
+}
+
+/// Draws a line with `buttons` round buttons, which `actions` adds from left to right. Where there is little room, the
+/// name is cut rather than the words beside it.
+pub fn line(ui: &mut Ui, scene: &Scene<'_>, line: &Line<'_>, buttons: u8, actions: impl FnOnce(&mut Ui)) {
+    let (row, response) = ui.allocate_exact_size(vec2(ui.available_width(), size::MISSED_ROW), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, line.label));
+    let tokens = scene.tokens;
+    let place = actions_place(row, buttons.max(1));
+    let detail = one_line(ui, line.detail, fonts::small(), tokens.text_quiet, row.width() / 2.0);
+    let detail_left = place.left() - space::S - detail.size().x;
+    let name_width = (detail_left - space::M - row.left()).max(0.0);
+    let name = one_line(ui, line.name, fonts::body(), tokens.text, name_width);
+    let middle = row.center().y;
+    let name_at = pos2(row.left(), middle - name.size().y / 2.0);
+    let detail_at = pos2(detail_left, middle - detail.size().y / 2.0);
+    ui.painter().galley(name_at, name, tokens.text);
+    ui.painter().galley(detail_at, detail, tokens.text_quiet);
+    in_place(ui, place, actions);
+}
+
+/// Where the buttons of a row are.
+fn actions_place(row: Rect, buttons: u8) -> Rect {
+    let width = f32::from(buttons) * size::ROW_BUTTON + f32::from(buttons.saturating_sub(1)) * space::XS;
+    let middle = row.center().y;
+    Rect::from_min_max(
+        pos2(row.right() - width, middle - size::ROW_BUTTON / 2.0),
         pos2(row.right(), middle + size::ROW_BUTTON / 2.0),
-    );
+    )
+}
+
+fn in_place(ui: &mut Ui, place: Rect, actions: impl FnOnce(&mut Ui)) {
     ui.scope_builder(UiBuilder::new().max_rect(place), |ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
         ui.horizontal(actions);
     });
+}
+
+fn one_line(ui: &Ui, words: &str, font: FontId, colour: Color32, most: f32) -> Arc<Galley> {
+    let mut job = LayoutJob::simple_singleline(words.to_owned(), font, colour);
+    job.wrap = TextWrapping::truncate_at_width(most);
+    ui.painter().layout_job(job)
 }
 
 /// A round button of a row.

@@ -2,22 +2,16 @@
 
 use std::time::Duration;
 
-use call_engine::SpokenCodeSnapshot;
+use call_engine::{SpokenCodeSnapshot, spoken_words};
 use egui::{CornerRadius, Frame, Margin, Role, Sense, Stroke, Ui, WidgetInfo, vec2};
 
-use crate::i18n::{Language, clock};
+use crate::i18n::clock;
 use crate::ui::Scene;
 use crate::ui::theme::fonts;
 use crate::ui::theme::tokens::{radius, size, space};
 use crate::ui::ui_command::UiCommand;
 use crate::ui::widgets::buttons::{TextButton, Weight};
 use crate::ui::widgets::text::text;
-
-/// The words of a code, as they are read aloud.
-#[must_use]
-pub fn words(_language: Language, numbers: [u16; 3]) -> [String; 3] {
-    numbers.map(|number| number.to_string())
-}
 
 /// Draws the code with what to do with it.
 pub fn show(ui: &mut Ui, scene: &Scene<'_>, code: &SpokenCodeSnapshot, commands: &mut Vec<UiCommand>) {
@@ -51,7 +45,7 @@ pub fn show(ui: &mut Ui, scene: &Scene<'_>, code: &SpokenCodeSnapshot, commands:
 
 /// Side by side, or one below the other where they do not fit.
 fn three_words(ui: &mut Ui, scene: &Scene<'_>, code: &SpokenCodeSnapshot) {
-    let words = words(scene.i18n.language(), code.words);
+    let words = spoken_words(scene.i18n.language().code(), code.words);
     let whole = words.join(" ");
     let line = |font| ui.painter().layout_no_wrap(words.join("   "), font, scene.tokens.text);
     let galley = [fonts::title(), fonts::heading()]
