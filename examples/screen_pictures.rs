@@ -160,11 +160,16 @@ fn all_looks() -> Vec<(&'static str, Looks)> {
         size: [360.0, 640.0],
         ..plain
     };
+    let tall = Looks {
+        size: [600.0, 1500.0],
+        ..plain
+    };
     vec![
         ("light", plain),
         ("dark", dark),
         ("ru-200", russian),
         ("ru-narrow", narrow),
+        ("tall", tall),
     ]
 }
 

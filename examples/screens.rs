@@ -39,7 +39,10 @@ fn main() -> Result<(), eframe::Error> {
         _ => ThemeChoice::Light,
     };
     let engine = ui_support::ScriptedEngine::new(snapshot(word(0)));
-    if !matches!(word(0), "home" | "ended" | "failed" | "refused" | "expired") {
+    if !matches!(
+        word(0),
+        "home" | "people" | "incoming" | "ended" | "failed" | "refused" | "expired"
+    ) {
         film(&engine);
     }
     let options = WindowOptions {
@@ -68,6 +71,10 @@ fn snapshot(screen: &str) -> EngineSnapshot {
             });
             snapshot
         }
+        "people" => ui_support::people::busy_home(Language::English),
+        "incoming" => ui_support::people::incoming(),
+        "outgoing" => ui_support::people::outgoing(),
+        "code" => ui_support::people::waiting_with_code(),
         "waiting" => ui_support::waiting(),
         "call" => ui_support::connected(&["Anna Petrova"]),
         "group" => ui_support::connected(&["Anna", "Bo", "Chiara"]),

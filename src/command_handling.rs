@@ -164,7 +164,7 @@ pub fn announce_key_storage(desk: &mut Desk<'_>) -> Vec<Effect> {
     }
     let path = path.display().to_string();
     desk.settings.key_file_announced = true;
-    desk.view.notice = Some(Notice::trouble(
+    desk.view.notice = Some(Notice::advice(
         desk.i18n.text_with("identity-in-file", &[("path", &path)]),
     ));
     vec![Effect::SaveSettings]

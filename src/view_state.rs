@@ -94,6 +94,8 @@ pub enum Entering {
 pub enum Tone {
     /// It is: the notice stays until it is put away.
     Trouble,
+    /// Nothing did, but it should be known: the notice stays until it is put away, and does not stand over a call.
+    Advice,
     /// It is not: the notice goes away by itself.
     News,
 }
@@ -114,6 +116,12 @@ impl Notice {
     #[must_use]
     pub fn trouble(words: String) -> Self {
         Self::new(words, Tone::Trouble)
+    }
+
+    /// Something to know.
+    #[must_use]
+    pub fn advice(words: String) -> Self {
+        Self::new(words, Tone::Advice)
     }
 
     /// Something happened.

@@ -10,8 +10,9 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use ui_support::LINK;
 use ui_support::people::{self, NOW_UNIX_S};
 use ui_support::stage::{Looks, Stage, stage, stage_of, stage_with};
-use visavis::command_handling::{self, Effect};
+use visavis::command_handling::{self, Desk, Effect};
 use visavis::i18n::{I18n, Language};
+use visavis::settings::Settings;
 use visavis::ui::ui_command::UiCommand;
 use visavis::ui::widgets;
 use visavis::view_state::{CallPurpose, Callee, NEWS_S, Place, Tone, ViewState};
@@ -459,6 +460,34 @@ fn a_server_is_kept_for_the_next_start_and_completed() {
     stage.press(Key::Tab);
     assert!(stage.shows("That is not the address of a server"));
     assert_eq!(stage.effects.borrow().as_slice(), [Effect::SaveSettings]);
+}
+
+#[test]
+fn that_there_is_no_keyring_is_said_once_and_not_over_a_call() {
+    let mut snapshot = people::busy_home(Language::English);
+    snapshot.people.key_storage = KeyStorage::File("/home/maria/key".into());
+    let mut stage = stage_with(Looks::default(), snapshot.clone(), view());
+    let (engine, mut settings, i18n) = (stage.engine.clone(), Settings::default(), I18n::new(Language::English));
+    let mut announce = |stage: &mut Stage| {
+        let effects = command_handling::announce_key_storage(&mut Desk {
+            engine: &engine,
+            snapshot: &snapshot,
+            view: stage.harness.state_mut(),
+            settings: &mut settings,
+            i18n: &i18n,
+            now_s: 0.0,
+        });
+        stage.harness.run_steps(2);
+        effects
+    };
+    assert_eq!(announce(&mut stage), [Effect::SaveSettings]);
+    assert!(stage.shows("There is no keyring on this computer"));
+    stage.change(|snapshot| *snapshot = ui_support::connected(&["Bo"]));
+    assert!(!stage.shows("There is no keyring"));
+    stage.change(|snapshot| *snapshot = ui_support::idle());
+    stage.click("Put away");
+    assert_eq!(announce(&mut stage), []);
+    assert!(!stage.shows("There is no keyring"));
 }
 
 #[test]

@@ -16,7 +16,7 @@ const BUTTON_AREA: usize = 1_500;
 /// A block of the stamp in the large picture; the own small one and the preview are mirrored anyway.
 const LARGE_BLOCK_PX: f64 = 10.0;
 
-/// The window with its own settings, so that those of whoever runs the test do not matter.
+/// The window with its own settings and identity, so that those of whoever runs the test do not matter.
 fn window(display: &Display, folder: &Path, words: &[&str]) -> Process {
     let settings = folder.join("visavis");
     std::fs::create_dir_all(&settings).expect("made");
@@ -25,7 +25,7 @@ fn window(display: &Display, folder: &Path, words: &[&str]) -> Process {
     let devices = ["--camera", "test", "--microphone", "test", "--speaker", "null"];
     let words = [&["--name", "Bob"], &devices[..], words].concat();
     let mut command = display.on_display(visavis(&words));
-    command.env("XDG_CONFIG_HOME", folder);
+    command.env("XDG_CONFIG_HOME", folder).env("XDG_DATA_HOME", folder);
     Process::start("the window", command)
 }
 

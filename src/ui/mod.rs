@@ -18,7 +18,7 @@ use call_engine::{EngineSnapshot, RingDirection, RingStage, Switch};
 use egui::Ui;
 
 use crate::i18n::I18n;
-use crate::view_state::{Entering, Screen, ViewState};
+use crate::view_state::{Entering, Notice, Screen, Tone, ViewState};
 use call_command::CallCommand;
 use pictures::Pictures;
 use theme::Tokens;
@@ -64,7 +64,8 @@ pub fn show(
         }
         Screen::Ended => screens::ended::show(ui, &scene, view, &mut commands),
     }
-    if let Some(notice) = &view.notice {
+    let is_for_now = |notice: &&Notice| screen != Screen::Call || notice.tone != Tone::Advice;
+    if let Some(notice) = view.notice.as_ref().filter(is_for_now) {
         widgets::notice::show(ui, &scene, notice, &mut commands);
     }
     commands

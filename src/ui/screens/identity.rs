@@ -36,10 +36,7 @@ fn key_storage(ui: &mut Ui, scene: &Scene<'_>) {
         KeyStorage::Keyring => (i18n.text("identity-in-keyring"), tokens.text_quiet),
         KeyStorage::File(path) => {
             let path = path.display().to_string();
-            (
-                i18n.text_with("identity-in-file", &[("path", &path)]),
-                tokens.problem_text,
-            )
+            (i18n.text_with("identity-in-file", &[("path", &path)]), tokens.text)
         }
         KeyStorage::Memory => (i18n.text("identity-in-memory"), tokens.problem_text),
     };

@@ -79,11 +79,12 @@ pub fn banner(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut V
             frame.show(ui, |ui| {
                 ui.set_width(width - 2.0 * space::L);
                 announce(ui, scene, ring, fonts::heading());
-                let mut words = words_about(scene, ring);
+                let words = words_about(scene, ring).join("  ·  ");
+                text(ui, words, fonts::small(), tokens.text_quiet);
                 if ring.direction == RingDirection::Incoming {
-                    words.push(scene.i18n.text("ring-leaves-call"));
+                    let words = scene.i18n.text("ring-leaves-call");
+                    text(ui, words, fonts::small(), tokens.text_quiet);
                 }
-                text(ui, words.join("  ·  "), fonts::small(), tokens.text_quiet);
                 ui.add_space(space::S);
                 let before = commands.len();
                 buttons(ui, scene, ring, Shape::Low, commands);

@@ -117,7 +117,7 @@ pub mod size {
     /// A row of the missed calls.
     pub const MISSED_ROW: f32 = 42.0;
     /// Largest QR code, with its border.
-    pub const QR_CODE: f32 = 300.0;
+    pub const QR_CODE: f32 = 380.0;
     /// The panel of somebody who rings.
     pub const RING: f32 = 380.0;
     /// Own picture while we ring somebody.

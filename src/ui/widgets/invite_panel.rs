@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use call_engine::{Door, RoomRole, ServerKind};
-use egui::{Align2, Frame, Margin, Popup, PopupCloseBehavior, TextEdit, Ui, vec2};
+use egui::{Align2, Frame, Id, Margin, Modal, Role, TextEdit, Ui, Vec2, WidgetInfo, vec2};
 
 use crate::ui::Scene;
 use crate::ui::theme::tokens::{motion, size, space};
@@ -107,31 +107,47 @@ fn other_ways(ui: &mut Ui, scene: &Scene<'_>, link: &str, commands: &mut Vec<UiC
     });
 }
 
-/// The button with its popup.
+/// The button, and the code over everything while it is shown: large and in the middle, for a camera held to the window.
 fn qr_button(ui: &mut Ui, scene: &Scene<'_>, link: &str) {
     let label = scene.i18n.text("qr-show");
     let button = TextButton::new(scene.tokens, &label, Weight::Secondary)
         .icon(Some(Icon::QrCode))
         .fill();
     let button = ui.add(button);
+    let id = button.id.with("shown");
+    let was_shown = ui.data(|data| data.get_temp(id).unwrap_or(false));
+    let is_shown = was_shown || button.clicked();
+    let closes = is_shown && qr_dialog(ui, scene, link, &label);
+    if is_shown != was_shown || closes {
+        ui.data_mut(|data| data.insert_temp(id, is_shown && !closes));
+    }
+}
+
+/// Draws the code over the window. Returns whether it is to be put away.
+fn qr_dialog(ui: &Ui, scene: &Scene<'_>, link: &str, title: &str) -> bool {
     // In a call the panel is dark in both themes, and so is what belongs to it.
-    let style = ui.style().as_ref().clone();
-    let frame = Frame::popup(&style).inner_margin(Margin::same(space::M as i8));
-    Popup::from_toggle_button_response(&button)
-        .frame(frame)
-        .style(style)
-        .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
-        .accessible_name(&label)
-        .gap(space::S)
-        .show(|ui| {
-            ui.set_max_width(size::QR_CODE);
-            let code = scene.i18n.text("qr-label");
-            if qr_code::show(ui, link, size::QR_CODE, &code).is_none() {
+    let style = ui.style().clone();
+    let frame = Frame::popup(&style).inner_margin(Margin::same(space::L as i8));
+    let dialog = Modal::new(Id::unique("qr")).frame(frame).show(ui.ctx(), |ui| {
+        ui.set_style(style);
+        let most = ui.ctx().content_rect().size() - Vec2::splat(2.0 * space::XXL);
+        let side = size::QR_CODE.min(most.x).min(most.y - size::BUTTON_HEIGHT - space::XXL);
+        ui.set_width(side);
+        ui.vertical_centered(|ui| {
+            if qr_code::show(ui, link, side, &scene.i18n.text("qr-label")).is_none() {
                 text(ui, scene.i18n.text("qr-too-long"), fonts::body(), scene.tokens.text);
-                return;
             }
             text(ui, scene.i18n.text("qr-text"), fonts::small(), scene.tokens.text_quiet);
         });
+        ui.add_space(space::XS);
+        let label = scene.i18n.text("action-dismiss");
+        let button = TextButton::new(scene.tokens, &label, Weight::Secondary).small().fill();
+        ui.add(button).clicked()
+    });
+    dialog
+        .response
+        .widget_info(|| WidgetInfo::labeled(Role::Dialog, true, title));
+    dialog.inner || dialog.should_close()
 }
 
 /// Who is let in, for how long, and a new link.

@@ -18,6 +18,7 @@ pub fn show(ui: &mut Ui, scene: &Scene<'_>, notice: &Notice, commands: &mut Vec<
     let tokens = scene.tokens;
     let (fill, icon, ink) = match notice.tone {
         Tone::Trouble => (tokens.problem_surface, Icon::Warning, tokens.problem_text),
+        Tone::Advice => (tokens.surface, Icon::Warning, tokens.accent_text),
         Tone::News => (tokens.surface, Icon::People, tokens.accent_text),
     };
     if let (Tone::News, Some(since_s)) = (notice.tone, notice.shown_since_s) {

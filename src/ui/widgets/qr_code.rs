@@ -35,7 +35,7 @@ pub fn show(ui: &mut Ui, text: &str, most: f32, label: &str) -> Option<Response>
 
 /// The texture of this text; the one of another text is dropped.
 fn texture(ui: &Ui, text: &str) -> Option<TextureHandle> {
-    let id = Id::unique("qr");
+    let id = Id::unique("qr_texture");
     let known: Option<Drawn> = ui.data(|data| data.get_temp(id));
     if let Some(drawn) = known.filter(|drawn| drawn.text == text) {
         return drawn.texture;
