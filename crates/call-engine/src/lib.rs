@@ -27,10 +27,11 @@ mod signaling;
 pub mod snapshot;
 mod spoken;
 
+pub use ::call_media::audio::chime::Chime;
 pub use ::call_media::capture::camera::{CameraInfo, list as list_cameras};
 pub use ::call_media::colour::i420_to_rgba;
 pub use ::call_media::devices::{DeviceError, DeviceName, DeviceProblem, DeviceStatus};
-pub use ::call_media::frame::{Colour, ColourMatrix, ColourRange, FramePool, VideoFrame, VideoKind};
+pub use ::call_media::frame::{Colour, ColourMatrix, ColourRange, FramePool, SAMPLE_RATE_HZ, VideoFrame, VideoKind};
 pub use ::call_media::latest::LatestFrame;
 pub use ::call_media::spec::{CameraSpec, MicrophoneSpec, ScreenSpec, SpeakerSpec, SpecError, VideoMode};
 pub use call_core::{

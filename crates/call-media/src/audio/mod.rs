@@ -11,7 +11,9 @@
 //! "audio" ([`pipeline`]) does all the work on one beat: the speaker's own clock where there is one ([`clock`]), a timer
 //! otherwise. Two threads "audio-devices" ([`supervisor`]) open, watch and close the microphone and the speaker; a device
 //! that is missing, busy, unplugged or hung costs the call nothing but its sound, and is tried again every second.
+//! [`chime`] rings before there is a call.
 
+pub mod chime;
 pub mod clock;
 pub mod device_line;
 pub mod devices;
