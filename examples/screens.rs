@@ -15,6 +15,7 @@ use call_engine::{
     FramePool, LinkState, MicrophoneSpec, NotAdmitted, SpeakerSpec, Switch, Time, VideoFrame,
 };
 use visavis::app::{WindowCloser, WindowOptions, run_with};
+use visavis::desktop::Presence;
 use visavis::i18n::Language;
 use visavis::settings::{SettingsFile, ThemeChoice};
 
@@ -57,6 +58,7 @@ fn main() -> Result<(), eframe::Error> {
         microphone: MicrophoneSpec::Device(None),
         speaker: SpeakerSpec::Device(None),
         closer: WindowCloser::default(),
+        presence: Presence::WindowOnly,
     };
     run_with(Box::new(engine), options)
 }

@@ -8,6 +8,7 @@ use call_engine::{CameraSpec, EngineHandle, EngineSnapshot, MicrophoneSpec, Spea
 use egui::{ThemePreference, Ui, ViewportBuilder, ViewportCommand};
 
 use crate::command_handling::{self, Desk, Effect};
+use crate::desktop::{Desktop, Presence, Surroundings, TrayExplained};
 use crate::engine_door::EngineDoor;
 use crate::i18n::{I18n, Language};
 use crate::picture_inbox::PictureInbox;
@@ -38,6 +39,8 @@ pub struct WindowOptions {
     pub speaker: SpeakerSpec,
     /// Closes the window from elsewhere.
     pub closer: WindowCloser,
+    /// Whether there is a desktop around it.
+    pub presence: Presence,
 }
 
 /// Closes the window from any thread, as its user would. Ending the process instead would pull the graphics library
@@ -62,9 +65,13 @@ impl WindowCloser {
         }
     }
 
+    fn is_wanted(&self) -> bool {
+        self.shared.wanted.load(Ordering::SeqCst)
+    }
+
     fn attach(&self, window: &egui::Context) {
         let window = self.shared.window.get_or_init(|| window.clone());
-        if self.shared.wanted.load(Ordering::SeqCst) {
+        if self.is_wanted() {
             window.send_viewport_cmd(ViewportCommand::Close);
         }
     }
@@ -109,6 +116,10 @@ struct App {
     i18n: I18n,
     inbox: PictureInbox,
     textures: Option<VideoTextures>,
+    desktop: Desktop,
+    closer: WindowCloser,
+    /// The engine's state at this turn.
+    snapshot: Arc<EngineSnapshot>,
     /// What is being shown.
     screen: Screen,
 }
@@ -136,8 +147,16 @@ impl App {
         view.invite_lifetime = options.settings.settings.invite_lifetime;
         view.server = options.settings.settings.server.clone().unwrap_or_default();
         view.server_in_use.clone_from(&options.settings.settings.server);
+        let i18n = words(view.language);
+        let explained = match options.settings.settings.tray_explained {
+            true => TrayExplained::Yes,
+            false => TrayExplained::No,
+        };
         let mut app = Self {
-            i18n: words(view.language),
+            desktop: Desktop::new(ctx, &i18n, options.presence, explained),
+            closer: options.closer,
+            snapshot: engine.snapshot(),
+            i18n,
             engine,
             view,
             settings: options.settings,
@@ -188,7 +207,10 @@ impl App {
                 Effect::SaveSettings => self.save_settings(),
                 Effect::Language(language) => self.i18n = words(language),
                 Effect::Theme(theme) => ctx.set_theme(preference(theme)),
-                Effect::Quit => ctx.send_viewport_cmd(ViewportCommand::Close),
+                Effect::Quit => {
+                    self.desktop.leave();
+                    ctx.send_viewport_cmd(ViewportCommand::Close);
+                }
             }
         }
     }
@@ -201,14 +223,31 @@ impl App {
 }
 
 impl eframe::App for App {
-    fn ui(&mut self, ui: &mut Ui, frame: &mut eframe::Frame) {
+    /// Runs before each paint, and while the window is hidden instead of it.
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         while let Some(event) = self.engine.next_event() {
             let next = command_handling::take_event(&event, &mut self.view, &self.i18n);
             if let Some(Err(error)) = next.map(|command| self.engine.send(command)) {
                 tracing::warn!(%error, "a command was refused");
             }
         }
-        let snapshot = self.engine.snapshot();
+        if self.closer.is_wanted() {
+            self.desktop.leave();
+        }
+        self.snapshot = self.engine.snapshot();
+        let commands = self.desktop.follow(&Surroundings {
+            ctx,
+            snapshot: &self.snapshot,
+            i18n: &self.i18n,
+            speaker: &self.view.devices.speaker,
+        });
+        for command in commands {
+            self.perform(command, ctx);
+        }
+    }
+
+    fn ui(&mut self, ui: &mut Ui, frame: &mut eframe::Frame) {
+        let snapshot = Arc::clone(&self.snapshot);
         self.view.now_unix_s = unix_s();
         self.announce_key_storage(&snapshot, ui.ctx());
         let gone = self.inbox.follow(&snapshot, self.engine.as_ref());

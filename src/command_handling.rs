@@ -126,6 +126,10 @@ pub fn handle(command: UiCommand, desk: &mut Desk<'_>) -> Vec<Effect> {
         UiCommand::OpenIdentityForm(task) => preferences::open_identity_form(desk, task),
         UiCommand::CloseIdentityForm => desk.view.identity_form = None,
         UiCommand::SubmitIdentityForm => preferences::submit_identity_form(desk),
+        UiCommand::TrayExplained => {
+            desk.settings.tray_explained = true;
+            return vec![Effect::SaveSettings];
+        }
         UiCommand::Quit => return vec![Effect::Quit],
     }
     Vec::new()

@@ -4,6 +4,7 @@
 pub mod app;
 pub mod args;
 pub mod command_handling;
+pub mod desktop;
 pub mod device_list;
 pub mod engine_door;
 pub mod headless;

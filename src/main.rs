@@ -9,6 +9,7 @@ use call_engine::{Engine, EngineConfig, EngineHandle};
 use tracing_subscriber::EnvFilter;
 use visavis::app::{WindowCloser, WindowOptions, run_window};
 use visavis::args::{HeadlessTask, Role, Task, WindowTask, headless_defaults, window_defaults};
+use visavis::desktop::Presence;
 use visavis::headless::bell::Bell;
 use visavis::headless::watch::Outcome;
 use visavis::headless::{self, report_file, say, sentences};
@@ -77,11 +78,13 @@ fn window(task: WindowTask) -> Result<Outcome, Outcome> {
         microphone: config.microphone.clone(),
         speaker: config.speaker.clone(),
         closer: WindowCloser::default(),
+        presence: Presence::Full,
     };
     let engine = start_engine(config)?;
     if task.run.seconds.is_some() || task.run.script.is_some() {
         // The run goes into the call by itself, and the window shows it.
         options.join_link = None;
+        options.presence = Presence::WindowOnly;
         measured_window(engine, options, task, script)
     } else {
         attended_window(&engine, options, &task)

@@ -107,6 +107,8 @@ pub struct Settings {
     pub invite_lifetime: InviteLifetime,
     /// Whether the user was told that the identity key is kept in a file for lack of a keyring.
     pub key_file_announced: bool,
+    /// Whether the user was told that closing the window does not end the program.
+    pub tray_explained: bool,
 }
 
 impl Default for Settings {
@@ -125,6 +127,7 @@ impl Default for Settings {
             door: DoorChoice::Open,
             invite_lifetime: InviteLifetime::Call,
             key_file_announced: false,
+            tray_explained: false,
         }
     }
 }

@@ -84,6 +84,7 @@ fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     rust_files(&root.join("ui"), &mut files);
+    rust_files(&root.join("desktop"), &mut files);
     rust_files(&root.join("video_texture"), &mut files);
     rust_files(&root.join("command_handling"), &mut files);
     for name in [

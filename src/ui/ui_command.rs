@@ -103,7 +103,9 @@ pub enum UiCommand {
     CloseIdentityForm,
     /// Do what they say.
     SubmitIdentityForm,
-    /// Close the window.
+    /// The user was told that closing the window does not end the program.
+    TrayExplained,
+    /// End the program.
     Quit,
 }
 
@@ -183,6 +185,7 @@ impl UiCommand {
             | Self::KeepName
             | Self::ChooseLanguage(_)
             | Self::ChooseTheme(_)
+            | Self::TrayExplained
             | Self::Ring { .. }
             | Self::KeepContactName
             | Self::RemoveContact(_)

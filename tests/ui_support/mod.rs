@@ -194,7 +194,10 @@ pub struct ScriptedEngine {
     pub remote: PictureSlot,
     /// How often the snapshot was asked for: once a paint.
     pub looks: Arc<AtomicU64>,
+    waker: Arc<Mutex<Option<Waker>>>,
 }
+
+type Waker = Arc<dyn Fn() + Send + Sync>;
 
 impl ScriptedEngine {
     pub fn new(snapshot: EngineSnapshot) -> Self {
@@ -205,6 +208,15 @@ impl ScriptedEngine {
             own: LatestFrame::new(),
             remote: LatestFrame::new(),
             looks: Arc::default(),
+            waker: Arc::default(),
+        }
+    }
+
+    /// Has the window look at the snapshot.
+    pub fn wake(&self) {
+        let waker = self.waker.lock().expect("no test panics while it holds this").clone();
+        if let Some(wake) = waker {
+            wake();
         }
     }
 
@@ -241,7 +253,8 @@ impl EngineDoor for ScriptedEngine {
     }
 
     fn set_waker(&self, waker: Box<dyn Fn() + Send + Sync>) {
-        let waker: Arc<dyn Fn() + Send + Sync> = Arc::from(waker);
+        let waker: Waker = Arc::from(waker);
+        *self.waker.lock().expect("no test panics while it holds this") = Some(Arc::clone(&waker));
         let (own, remote) = (Arc::clone(&waker), waker);
         self.own.set_waker(move || own());
         self.remote.set_waker(move || remote());

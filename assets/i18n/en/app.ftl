@@ -389,3 +389,18 @@ event-storage = About what Visavis keeps on this computer: { $words }
 event-identity-exported = Your identity is in { $path }. Keep the passphrase well.
 event-identity-imported = From the next call on you are who the file says.
 event-identity-failed = That did not work: { $words }
+
+## Around the window
+
+tray-open = Open Visavis
+tray-do-not-disturb = Do not disturb
+tray-quit = Quit
+tray-still-running = Visavis is still there
+tray-still-running-text = Friends can ring you. To end it, choose Quit in the menu of its icon.
+notification-rings = { $name } is calling
+notification-video = Video call
+notification-sound = Call without video
+notification-accept = Accept
+notification-decline = Decline
+notification-missed = { $name } called
+notification-missed-text = You missed the call. Open Visavis to call back.

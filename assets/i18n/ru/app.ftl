@@ -396,3 +396,18 @@ event-storage = О том, что Visavis хранит на этом компь�
 event-identity-exported = Ваша личность записана в { $path }. Не забудьте пароль.
 event-identity-imported = Со следующего звонка вы тот, кто записан в файле.
 event-identity-failed = Не получилось: { $words }
+
+## Вокруг окна
+
+tray-open = Открыть Visavis
+tray-do-not-disturb = Не беспокоить
+tray-quit = Выйти
+tray-still-running = Visavis продолжает работать
+tray-still-running-text = Вам можно позвонить. Чтобы закрыть его совсем, выберите «Выйти» в меню значка.
+notification-rings = Вам звонит { $name }
+notification-video = Видеозвонок
+notification-sound = Звонок без видео
+notification-accept = Ответить
+notification-decline = Отклонить
+notification-missed = Пропущенный звонок: { $name }
+notification-missed-text = Откройте Visavis, чтобы перезвонить.
