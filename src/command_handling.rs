@@ -72,35 +72,12 @@ pub fn handle(command: UiCommand, desk: &mut Desk<'_>) -> Vec<Effect> {
         }
         UiCommand::DismissNotice => desk.view.notice = None,
         UiCommand::RefreshDevices => send(desk, Command::RefreshDevices),
-        UiCommand::ChooseCamera(spec) => {
-            desk.settings.remember_camera(&spec);
-            desk.view.devices.camera = spec.clone();
-            send(desk, Command::SelectCamera(spec));
-            return vec![Effect::SaveSettings];
-        }
-        UiCommand::ChooseMicrophone(spec) => {
-            desk.settings.remember_microphone(&spec);
-            desk.view.devices.microphone = spec.clone();
-            send(desk, Command::SelectMicrophone(spec));
-            return vec![Effect::SaveSettings];
-        }
-        UiCommand::ChooseSpeaker(spec) => {
-            desk.settings.remember_speaker(&spec);
-            desk.view.devices.speaker = spec.clone();
-            send(desk, Command::SelectSpeaker(spec));
-            return vec![Effect::SaveSettings];
-        }
+        UiCommand::ChooseCamera(spec) => return preferences::choose_camera(desk, spec),
+        UiCommand::ChooseMicrophone(spec) => return preferences::choose_microphone(desk, spec),
+        UiCommand::ChooseSpeaker(spec) => return preferences::choose_speaker(desk, spec),
         UiCommand::KeepName => return keep_name(desk),
-        UiCommand::ChooseLanguage(language) => {
-            desk.settings.language = language;
-            desk.view.language = language;
-            return vec![Effect::Language(language), Effect::SaveSettings];
-        }
-        UiCommand::ChooseTheme(theme) => {
-            desk.settings.theme = theme;
-            desk.view.theme = theme;
-            return vec![Effect::Theme(theme), Effect::SaveSettings];
-        }
+        UiCommand::ChooseLanguage(language) => return preferences::choose_language(desk, language),
+        UiCommand::ChooseTheme(theme) => return preferences::choose_theme(desk, theme),
         UiCommand::InCall(command) => in_call::handle(command, desk),
         UiCommand::OpenSettings => desk.view.place = Place::Settings,
         UiCommand::Ring { whom, video } => people::ring(desk, whom, video),
@@ -262,6 +239,7 @@ fn go_home(desk: &mut Desk<'_>) {
     desk.view.place = Place::Home;
     desk.view.entering = Entering::Idle;
     desk.view.notice = None;
+    desk.view.identity_form = None;
     desk.view.wanted_microphone = Switch::On;
     desk.view.wanted_camera = Switch::On;
     send(desk, Command::CloseDevices);

@@ -96,7 +96,7 @@ fn one_rings_with_and_without_a_picture() {
             },
         ]
     );
-    stage.click("Ring MacBook von Jürgen with sound only");
+    stage.click("Ring MacBook von Jürgen (Nearby) with sound only");
     let commands = stage.engine.take_commands();
     assert!(commands.contains(&Command::Camera(Switch::Off)));
     let ring = Command::RingNearby {

@@ -37,12 +37,11 @@ pub fn accept(desk: &mut Desk<'_>, video: Switch) {
         return;
     }
     // Who hangs up too early can ring back.
-    let purpose = ring.key.filter(|_| ring.is_contact).map(|key| CallPurpose::Ring {
+    desk.view.last_purpose = ring.key.map(|key| CallPurpose::Ring {
         whom: Callee::Contact(key),
         video,
     });
     desk.view.notice = None;
-    desk.view.last_purpose = purpose.or(desk.view.last_purpose.take());
     // A call that is left for this one keeps its switches to its end: the engine takes the rest from the command.
     if !is_in_call(desk) {
         come_with(desk, video);

@@ -1,16 +1,55 @@
 //! How Visavis behaves, and who we are: kept in the settings and told to the engine.
 
-use call_engine::{Command, Door, Switch};
+use call_engine::{CameraSpec, Command, Door, MicrophoneSpec, SpeakerSpec, Switch};
 
 use super::{Desk, Effect, send};
 use crate::args::parse_server;
+use crate::i18n::Language;
 use crate::identity_form::{IdentityForm, IdentityTask};
-use crate::settings::{self, DoorChoice, InviteLifetime};
+use crate::settings::{self, DoorChoice, InviteLifetime, ThemeChoice};
 use crate::ui::fingerprint;
 use crate::view_state::Notice;
 
 /// What an exported identity is called unless the user says otherwise.
 const IDENTITY_FILE: &str = "visavis-identity.age";
+
+/// Uses another camera, in this call and the next ones.
+pub fn choose_camera(desk: &mut Desk<'_>, spec: CameraSpec) -> Vec<Effect> {
+    desk.settings.remember_camera(&spec);
+    desk.view.devices.camera = spec.clone();
+    send(desk, Command::SelectCamera(spec));
+    vec![Effect::SaveSettings]
+}
+
+/// Uses another microphone, in this call and the next ones.
+pub fn choose_microphone(desk: &mut Desk<'_>, spec: MicrophoneSpec) -> Vec<Effect> {
+    desk.settings.remember_microphone(&spec);
+    desk.view.devices.microphone = spec.clone();
+    send(desk, Command::SelectMicrophone(spec));
+    vec![Effect::SaveSettings]
+}
+
+/// Uses another speaker, in this call and the next ones.
+pub fn choose_speaker(desk: &mut Desk<'_>, spec: SpeakerSpec) -> Vec<Effect> {
+    desk.settings.remember_speaker(&spec);
+    desk.view.devices.speaker = spec.clone();
+    send(desk, Command::SelectSpeaker(spec));
+    vec![Effect::SaveSettings]
+}
+
+/// Speaks another language; `None` is the system's.
+pub fn choose_language(desk: &mut Desk<'_>, language: Option<Language>) -> Vec<Effect> {
+    desk.settings.language = language;
+    desk.view.language = language;
+    vec![Effect::Language(language), Effect::SaveSettings]
+}
+
+/// Light, dark, or like the system.
+pub fn choose_theme(desk: &mut Desk<'_>, theme: ThemeChoice) -> Vec<Effect> {
+    desk.settings.theme = theme;
+    desk.view.theme = theme;
+    vec![Effect::Theme(theme), Effect::SaveSettings]
+}
 
 /// Nobody rings through, or everybody again.
 pub fn do_not_disturb(desk: &mut Desk<'_>, switch: Switch) -> Vec<Effect> {

@@ -64,7 +64,9 @@ pub fn show(
         }
         Screen::Ended => screens::ended::show(ui, &scene, view, &mut commands),
     }
-    let is_for_now = |notice: &&Notice| screen != Screen::Call || notice.tone != Tone::Advice;
+    // A ring over a call has the same place, and is more urgent.
+    let is_ringing = screen == Screen::Call && screens::ring::over_call(snapshot).is_some();
+    let is_for_now = |notice: &&Notice| !is_ringing && (screen != Screen::Call || notice.tone != Tone::Advice);
     if let Some(notice) = view.notice.as_ref().filter(is_for_now) {
         widgets::notice::show(ui, &scene, notice, &mut commands);
     }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use call_engine::KeyStorage;
-use egui::{FontFamily, FontId, TextEdit, Ui};
+use call_engine::{KeyStorage, Passphrase};
+use egui::widgets::text_edit::TextEditState;
+use egui::{FontFamily, FontId, Response, TextEdit, Ui};
 
 use super::home::{entered, field};
 use crate::identity_form::{FormProblem, IdentityForm, IdentityTask, MAX_FIELD_CHARS};
@@ -92,10 +93,9 @@ fn show_form(ui: &mut Ui, scene: &Scene<'_>, form: &mut IdentityForm, commands: 
     ui.add_space(space::XS);
     text(ui, i18n.text(explanation), fonts::small(), tokens.text_quiet);
     labelled(ui, scene, "identity-path", field(&mut form.path, "", MAX_FIELD_CHARS));
-    let secret = |content| field(content, "", MAX_FIELD_CHARS).password(true);
-    let mut was_entered = labelled(ui, scene, "identity-passphrase", secret(&mut form.passphrase.0));
+    let mut was_entered = secret(ui, scene, "identity-passphrase", &mut form.passphrase);
     if form.task == IdentityTask::Export {
-        was_entered = labelled(ui, scene, "identity-repeat", secret(&mut form.repeated.0));
+        was_entered = secret(ui, scene, "identity-repeat", &mut form.repeated);
     }
     if let Some(problem) = form.problem {
         text(ui, i18n.text(problem_key(problem)), fonts::small(), tokens.problem_text);
@@ -117,16 +117,27 @@ fn show_form(ui: &mut Ui, scene: &Scene<'_>, form: &mut IdentityForm, commands: 
     });
 }
 
-/// A field below its label. Returns whether it was left with Enter.
-fn labelled(ui: &mut Ui, scene: &Scene<'_>, key: &str, field: TextEdit<'_>) -> bool {
+/// A field for a passphrase. Returns whether it was left with Enter.
+fn secret(ui: &mut Ui, scene: &Scene<'_>, key: &str, content: &mut Passphrase) -> bool {
+    let field = field(&mut content.0, "", MAX_FIELD_CHARS).password(true);
+    let response = labelled(ui, scene, key, field);
+    // What was typed is not to outlive the field in its list of things to undo.
+    if let Some(mut state) = TextEditState::load(ui.ctx(), response.id) {
+        state.clear_undoer();
+        state.store(ui.ctx(), response.id);
+    }
+    entered(ui, &response)
+}
+
+/// A field below its label.
+fn labelled(ui: &mut Ui, scene: &Scene<'_>, key: &str, field: TextEdit<'_>) -> Response {
     let label = text(ui, scene.i18n.text(key), fonts::small(), scene.tokens.text_quiet);
     ui.add_space(-space::XS);
     let field = field
         .id_salt(key)
         .desired_width(f32::INFINITY)
         .min_size(egui::vec2(0.0, size::BUTTON_HEIGHT_SMALL));
-    let response = ui.add(field).labelled_by(label.id);
-    entered(ui, &response)
+    ui.add(field).labelled_by(label.id)
 }
 
 fn problem_key(problem: FormProblem) -> &'static str {

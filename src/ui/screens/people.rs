@@ -316,7 +316,9 @@ fn nearby_row(ui: &mut Ui, scene: &Scene<'_>, person: &NearbyPerson, commands: &
         seed: person.id.bytes().fold(0, u8::wrapping_add),
         label: &format!("{}, {where_}", person.name),
     };
+    // A contact may be called the same.
+    let name = format!("{} ({where_})", person.name);
     person_row::show(ui, scene, &row, 2, |ui| {
-        ring_buttons(ui, scene, &person.name, || Callee::Nearby(person.id.clone()), commands);
+        ring_buttons(ui, scene, &name, || Callee::Nearby(person.id.clone()), commands);
     });
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use call_engine::{DeviceStatus, RingDirection, RingSnapshot, RingStage, Switch};
+use call_engine::{DeviceStatus, EngineSnapshot, RingDirection, RingSnapshot, RingStage, Switch};
 use egui::accesskit::Live;
 use egui::{Align2, Area, CornerRadius, Frame, Id, Margin, Order, Response, Sense, Stroke, Ui, Vec2, vec2};
 
@@ -42,27 +42,23 @@ pub fn show(ui: &mut Ui, scene: &Scene<'_>, view: &mut ViewState, commands: &mut
             }
         });
         ui.add_space(space::XL);
-        let before = commands.len();
-        let first = buttons(ui, scene, ring, Shape::Wide, commands);
-        if !view
-            .ring
-            .as_ref()
-            .is_some_and(|ring| takes_answers(ring, ui.ctx().time()))
-        {
-            commands.truncate(before);
-        }
+        let first = buttons(ui, scene, view, Shape::Wide, commands);
         give_keyboard(ui, view, &first);
     });
 }
 
+/// The ring that stands over a call. One that was accepted does not: the call it leads to is about to begin.
+#[must_use]
+pub fn over_call(snapshot: &EngineSnapshot) -> Option<&RingSnapshot> {
+    let ring = snapshot.people.ring.as_ref();
+    ring.filter(|ring| ring.stage != RingStage::Accepted)
+}
+
 /// Draws a ring that comes during a call over it. It takes no keys but those of whoever goes to its buttons.
 pub fn banner(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut Vec<UiCommand>) {
-    let Some(ring) = scene.snapshot.people.ring.as_ref() else {
+    let Some(ring) = over_call(scene.snapshot) else {
         return;
     };
-    if ring.stage == RingStage::Accepted {
-        return;
-    }
     let tokens = scene.tokens;
     let width = size::NOTICE.min(ui.ctx().content_rect().width() - 2.0 * space::L);
     let frame = Frame::new()
@@ -86,12 +82,7 @@ pub fn banner(ui: &mut Ui, scene: &Scene<'_>, view: &ViewState, commands: &mut V
                     text(ui, words, fonts::small(), tokens.text_quiet);
                 }
                 ui.add_space(space::S);
-                let before = commands.len();
-                buttons(ui, scene, ring, Shape::Low, commands);
-                let now_s = ui.ctx().time();
-                if !view.ring.as_ref().is_some_and(|ring| takes_answers(ring, now_s)) {
-                    commands.truncate(before);
-                }
+                buttons(ui, scene, view, Shape::Low, commands);
             });
         });
 }
@@ -161,10 +152,13 @@ enum Shape {
 fn buttons(
     ui: &mut Ui,
     scene: &Scene<'_>,
-    ring: &RingSnapshot,
+    view: &ViewState,
     shape: Shape,
     commands: &mut Vec<UiCommand>,
 ) -> Option<Response> {
+    let ring = scene.snapshot.people.ring.as_ref()?;
+    let now_s = ui.ctx().time();
+    let is_meant = view.ring.as_ref().is_some_and(|shown| takes_answers(shown, now_s));
     let choices: &[(UiCommand, Weight)] = match (ring.direction, ring.stage, ring.video) {
         (RingDirection::Incoming, RingStage::Accepted, _) => &[],
         (RingDirection::Incoming, _, Switch::On) => &[
@@ -184,7 +178,7 @@ fn buttons(
     let mut all = |ui: &mut Ui| {
         for (command, weight) in choices {
             let response = button(ui, scene, command, *weight, shape);
-            if response.as_ref().is_some_and(Response::clicked) {
+            if is_meant && response.as_ref().is_some_and(Response::clicked) {
                 commands.push(command.clone());
             }
             first = first.take().or(response);
