@@ -1,6 +1,7 @@
 //! The command line's contract, word for word.
 
 use super::*;
+use crate::settings::{DoorChoice, InviteLifetime};
 
 fn parse(line: &str) -> Result<Task, clap::Error> {
     Task::parse(std::iter::once("visavis").chain(line.split_whitespace()))
@@ -80,6 +81,7 @@ fn every_option_of_the_contract_is_taken_by_both() {
                 },
             ],
             record: Some("out".into()),
+            ..headless_defaults()
         }
     );
     assert_eq!(task.run.until_peers, Some(2));
@@ -106,6 +108,35 @@ fn without_options_headless_touches_no_device_and_the_window_uses_them() {
     assert_eq!(config.camera, CameraSpec::Device(Some("Cam".into())));
     assert_eq!(config.speaker, SpeakerSpec::Device(None));
     assert!(config.listen.ip().is_unspecified());
+    assert_eq!(
+        (config.server, config.relay_only, config.door),
+        (None, false, Door::Open)
+    );
+}
+
+#[test]
+fn the_window_takes_from_its_settings_how_it_treats_people() {
+    let settings = Settings {
+        server: Some("wss://calls.example".into()),
+        do_not_disturb: Switch::On,
+        visible_nearby: Switch::On,
+        hide_address: Switch::On,
+        door: DoorChoice::Knock,
+        invite_lifetime: InviteLifetime::Hour,
+        ..Settings::default()
+    };
+    let config = window("").call.over(window_defaults(&settings), None);
+    assert_eq!(config.server.as_deref(), Some("wss://calls.example"));
+    assert_eq!((config.do_not_disturb, config.visible_nearby), (Switch::On, Switch::On));
+    assert!(config.relay_only);
+    assert_eq!(config.door, Door::Knock);
+    assert_eq!(config.invite_lifetime, Some(Duration::from_secs(3600)));
+    // A file that somebody edited by hand does not keep the window from opening.
+    let settings = Settings {
+        server: Some("calls.example".into()),
+        ..Settings::default()
+    };
+    assert_eq!(window_defaults(&settings).server, None);
 }
 
 #[test]

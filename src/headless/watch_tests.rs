@@ -1,7 +1,8 @@
 //! The rules of a run, on hand-made snapshots.
 
 use call_engine::{
-    DeviceList, DeviceProblem, LocalMedia, LocalStatus, ParticipantSnapshot, ServerKind, SignalingState, Time,
+    Admission, Badge, DeviceList, DeviceProblem, Door, DoorbellState, KeyStorage, LocalMedia, LocalStatus,
+    ParticipantSnapshot, PeopleSnapshot, PublicKey, RoomRole, RoomState, ServerKind, SignalingState, Switch, Time,
 };
 
 use super::*;
@@ -30,6 +31,12 @@ fn snapshot(phase: CallPhase, links: &[LinkState]) -> EngineSnapshot {
         media: LocalMedia::default(),
         reconnects: 0,
         send_timings: Vec::new(),
+        key: None,
+        role: RoomRole::Guest,
+        badge: Badge::Unverified,
+        symbols: None,
+        admission: Admission::Admitted,
+        doorbell: None,
     });
     EngineSnapshot {
         revision: 0,
@@ -39,6 +46,12 @@ fn snapshot(phase: CallPhase, links: &[LinkState]) -> EngineSnapshot {
             local: LocalMedia::default(),
             participants: participants.collect(),
             connected_since: None,
+            room: RoomState {
+                role: RoomRole::Host,
+                door: Door::Open,
+                expires_at: None,
+            },
+            alarm: None,
         }),
         invite_link: None,
         is_test_call: false,
@@ -52,6 +65,23 @@ fn snapshot(phase: CallPhase, links: &[LinkState]) -> EngineSnapshot {
         participants: Vec::new(),
         devices: DeviceList::default(),
         elapsed: None,
+        people: nobody(),
+    }
+}
+
+fn nobody() -> PeopleSnapshot {
+    PeopleSnapshot {
+        own_key: PublicKey([0; 32]),
+        key_storage: KeyStorage::Memory,
+        contacts: Vec::new(),
+        nearby: Vec::new(),
+        missed: Vec::new(),
+        do_not_disturb: Switch::Off,
+        visible_nearby: Switch::Off,
+        hide_address: Switch::Off,
+        doorbell: DoorbellState::NoServer,
+        ring: None,
+        spoken_code: None,
     }
 }
 
