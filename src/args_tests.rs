@@ -52,7 +52,8 @@ fn every_option_of_the_contract_is_taken_by_both() {
         --microphone file:b.wav --speaker file:c.wav --screen window:Editor --stamp --audio-processing off \
         --video-codec h264 --max-bitrate 2600000 --relay-only --ice-server stun:s.example \
         --ice-server turn:t.example:3478,u,p,w --until-peers 2 --seconds 30 --report r.json --report-every \
-        --record out --script s.txt";
+        --record out --script s.txt --profile p --key-store file --door knock --invite-lifetime 3600 \
+        --do-not-disturb --visible-nearby";
     let task = headless(&format!("--host {options}"));
     assert_eq!(
         task.call.over(headless_defaults(), task.run.record.clone()),
@@ -81,7 +82,12 @@ fn every_option_of_the_contract_is_taken_by_both() {
                 },
             ],
             record: Some("out".into()),
-            ..headless_defaults()
+            profile: Some("p".into()),
+            key_store: KeyStoreChoice::File,
+            door: Door::Knock,
+            invite_lifetime: Some(Duration::from_secs(3_600)),
+            do_not_disturb: Switch::On,
+            visible_nearby: Switch::On,
         }
     );
     assert_eq!(task.run.until_peers, Some(2));
@@ -137,6 +143,22 @@ fn the_window_takes_from_its_settings_how_it_treats_people() {
         ..Settings::default()
     };
     assert_eq!(window_defaults(&settings).server, None);
+}
+
+#[test]
+fn a_headless_run_rings_a_contact_of_its_profile_or_waits_to_be_rung() {
+    assert_eq!(headless("--ring Ann --profile p").role, Role::Ring("Ann".into()));
+    let waiting = headless("--await-ring --profile p");
+    assert_eq!(waiting.role, Role::AwaitRing(Answer::Video));
+    let declining = headless("--await-ring --profile p --answer decline");
+    assert_eq!(declining.role, Role::AwaitRing(Answer::Decline));
+    for incomplete in [
+        "headless --ring Ann",
+        "headless --await-ring",
+        "headless --host --ring Ann --profile p",
+    ] {
+        assert!(parse(incomplete).is_err(), "{incomplete}");
+    }
 }
 
 #[test]

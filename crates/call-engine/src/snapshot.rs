@@ -35,7 +35,8 @@ pub struct EngineSnapshot {
 
 impl EngineSnapshot {
     /// Before anything has happened.
-    pub(crate) fn initial() -> Self {
+    #[must_use]
+    pub fn initial() -> Self {
         Self {
             revision: 0,
             call: None,

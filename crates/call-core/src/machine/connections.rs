@@ -125,10 +125,7 @@ impl CallMachine {
             PeerInput::Transport(state) => self.on_transport(key, state, now),
             PeerInput::ControlOpened => {
                 connection.control = ControlChannel::Open;
-                // Without a description of theirs there is no hello to say, and the connection does not come up.
-                if let Some(hello) = connection.negotiation.remote_hello() {
-                    self.send_on_control(key, &PeerMessage::Hello { hello });
-                }
+                self.say_hello(key);
                 self.establish(key, now);
             }
             PeerInput::Control(payload) => self.on_control(key, &payload, now),
@@ -249,6 +246,14 @@ impl CallMachine {
         }
     }
 
+    /// Without a description of theirs there is no hello to say, and the connection does not come up.
+    fn say_hello(&mut self, key: PeerKey) {
+        let connection = self.peers.get(&key).and_then(|peer| peer.link.connection());
+        if let Some(hello) = connection.and_then(|connection| connection.negotiation.remote_hello()) {
+            self.send_on_control(key, &PeerMessage::Hello { hello });
+        }
+    }
+
     /// Somebody says hello on the control channel.
     pub(super) fn on_hello(&mut self, key: PeerKey, hello: Hello, now: Time) {
         let Some(connection) = self.peers.get_mut(&key).and_then(|peer| peer.link.connection_mut()) else {
@@ -258,6 +263,8 @@ impl CallMachine {
             HelloState::Confirmed => self.dropped.duplicate += 1,
             HelloState::Awaited if hello == connection.negotiation.hello() => {
                 connection.hello = HelloState::Confirmed;
+                // Ours may have come before their channel was open, and be lost: now it is open.
+                self.say_hello(key);
                 self.establish(key, now);
             }
             HelloState::Awaited => self.on_mismatch(key, MilestoneKind::WrongHello, now),
