@@ -96,7 +96,7 @@ impl Keeper {
     /// forgetful one takes its place and the user is told.
     pub(crate) async fn open(folder: Option<PathBuf>, choice: KeyStoreChoice, news: Arc<News>) -> Option<Self> {
         let (requests, queue) = mpsc::channel(REQUEST_CAPACITY);
-        let (opened, opening) = oneshot::channel();
+        let (opened, opening) = oneshot::channel::<watch::Receiver<Arc<Kept>>>();
         let for_thread = Arc::clone(&news);
         let body = move || keep(folder.as_deref(), choice, &for_thread, queue, opened);
         if let Err(error) = std::thread::Builder::new().name("people".into()).spawn(body) {

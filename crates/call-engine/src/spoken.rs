@@ -150,7 +150,7 @@ pub(crate) struct ComingGuest {
 
 impl ComingGuest {
     pub(crate) fn start(server: String, code: SpokenCode, entropy: Entropy) -> Self {
-        let (done, outcome) = oneshot::channel();
+        let (done, outcome) = oneshot::channel::<Result<String, SpokenCodeProblem>>();
         let task = tokio::spawn(async move {
             if done.send(come(server, code, entropy).await).is_err() {
                 tracing::debug!("nobody waits for a spoken code any more");

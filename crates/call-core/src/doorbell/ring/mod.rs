@@ -3,12 +3,14 @@
 //! In go what the user wants, what devices say, which devices come and go, and the time; out come messages to
 //! devices, and what became of a ring.
 //!
+//! ```text
 //!     caller                                callee
 //!       │ ── Ring, every 3 s ─────────────────► │  rings
 //!       │ ◄──────────── Ringing, every time ─── │
 //!       │ ◄───────────────────────── Accept ─── │  the user takes it
 //!  call │ ── Start, until it is answered ─────► │  call
 //!       │ ◄──────────────────────── Started ─── │
+//! ```
 //!
 //! The caller decides: the first `Accept` it hears while it still rings makes the call, whatever else is on its way.
 //! The callee is in the call when it hears so. Whatever was lost is asked again: `Ring` and `Start` are repeated, and
