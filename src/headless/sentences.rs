@@ -2,7 +2,7 @@
 //!
 //! English only: these lines go to stderr and into logs. The window has its own, in two languages.
 
-use call_engine::{Alarm, DeviceError, DeviceProblem, EndReason, NotAdmitted, RingOutcome, SpokenCodeProblem};
+use call_engine::{Alarm, DeviceError, DeviceProblem, Door, EndReason, NotAdmitted, RingOutcome, SpokenCodeProblem};
 
 use super::watch::{DeviceRole, NeverUp};
 use crate::args::Role;
@@ -42,6 +42,17 @@ pub fn end_reason(reason: &EndReason) -> String {
              Try another network, or give a TURN server with --ice-server."
             .into(),
     }
+}
+
+/// Who may enter, when it changed.
+#[must_use]
+pub fn door(door: Door) -> String {
+    match door {
+        Door::Open => "The call is open: whoever has the link comes in.",
+        Door::Knock => "Whoever comes has to knock, and the host decides.",
+        Door::Locked => "The call is locked: nobody new comes in.",
+    }
+    .into()
 }
 
 /// Something is wrong with the way messages take.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use call_engine::{
-    Admission, Alarm, CallPhase, CallSnapshot, DeviceError, DeviceStatus, EndReason, EngineSnapshot, LinkState,
+    Admission, Alarm, CallPhase, CallSnapshot, DeviceError, DeviceStatus, Door, EndReason, EngineSnapshot, LinkState,
     ParticipantSnapshot, PeerKey, Symbols,
 };
 
@@ -98,6 +98,7 @@ pub struct CallWatch {
     participants: BTreeMap<PeerKey, Participant>,
     troubles: BTreeMap<DeviceRole, DeviceError>,
     alarm: Option<Alarm>,
+    door: Door,
 }
 
 #[derive(Debug)]
@@ -150,6 +151,7 @@ impl CallWatch {
             participants: BTreeMap::new(),
             troubles: BTreeMap::new(),
             alarm: None,
+            door: Door::Open,
         }
     }
 
@@ -166,6 +168,8 @@ impl CallWatch {
             return Observation { lines, outcome: None };
         };
         lines.extend(self.participant_lines(call));
+        let door = std::mem::replace(&mut self.door, call.room.door);
+        lines.extend((door != call.room.door).then(|| sentences::door(call.room.door)));
         let alarm = std::mem::replace(&mut self.alarm, call.alarm);
         lines.extend(call.alarm.filter(|_| alarm != call.alarm).map(sentences::alarm));
         self.came_up |= connected(call) > 0;

@@ -4,8 +4,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use call_engine::{
-    CallPhase, CameraSpec, Command, EndReason, Engine, EngineConfig, EngineHandle, EngineSnapshot, Event, LinkState,
-    MicrophoneSpec, ScreenSpec, SpeakerSpec, Switch, VideoKind, VideoMode,
+    CallPhase, CameraSpec, Command, Door, EndReason, Engine, EngineConfig, EngineHandle, EngineSnapshot, Event,
+    KeyStoreChoice, LinkState, MicrophoneSpec, ScreenSpec, SpeakerSpec, Switch, VideoKind, VideoMode,
 };
 
 /// Only a guard against hanging for ever; nothing is expected to take this long.
@@ -33,6 +33,12 @@ impl Watched {
             relay_only: false,
             ice_servers: Vec::new(),
             record: None,
+            profile: None,
+            key_store: KeyStoreChoice::File,
+            door: Door::Open,
+            invite_lifetime: None,
+            do_not_disturb: Switch::Off,
+            visible_nearby: Switch::Off,
         })
         .expect("the engine starts");
         let news = Arc::new((Mutex::new(0), Condvar::new()));
