@@ -85,7 +85,9 @@ impl Display {
         command
             .env("DISPLAY", &self.name)
             .env_remove("WAYLAND_DISPLAY")
-            .env_remove("WAYLAND_SOCKET");
+            .env_remove("WAYLAND_SOCKET")
+            // With the tray of whoever runs the test, closing a window would hide it.
+            .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent");
         command
     }
 

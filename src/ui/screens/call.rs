@@ -23,8 +23,8 @@ use crate::ui::pictures::{Fit, Mirror, PictureId};
 use crate::ui::theme::tokens::{DARK, motion, radius, size, space};
 use crate::ui::theme::{Icon, fonts};
 use crate::ui::ui_command::UiCommand;
-use crate::ui::widgets::badge_chip::leading_icon;
 use crate::ui::widgets::buttons::Look;
+use crate::ui::widgets::chip::{self, Chip};
 use crate::ui::widgets::control_bar::{self, command_button};
 use crate::ui::widgets::text::text;
 use crate::ui::widgets::video_tile::{self, Caption, Outline, Tile};
@@ -260,19 +260,7 @@ fn status(
     );
     let layout = Layout::top_down(Align::Min);
     let drawn = ui.scope_builder(UiBuilder::new().max_rect(place).layout(layout), |ui| {
-        let summary = call_words::summary(scene, call, &problems);
-        if !summary.is_empty() && call.phase != CallPhase::Knocking {
-            pill(ui, stage.label, |ui| text(ui, summary, fonts::small(), stage.text));
-        }
-        if view.card.is_none() && call_words::present(call).next().is_some() && was_just_copied(ui, view) {
-            icon_pill(ui, scene, Icon::Check, &scene.i18n.text("action-copied"));
-        }
-        if let Some((icon, words)) = door::line(scene, call) {
-            icon_pill(ui, scene, icon, &words);
-        }
-        if let Some(only) = call_words::only(call).filter(|_| !scene.snapshot.is_test_call) {
-            badge_in_corner(ui, scene, only, commands);
-        }
+        ui.horizontal_wrapped(|ui| standing(ui, scene, view, call, &problems, commands));
         if let Some(alarm) = call.alarm {
             alarm::show(ui, scene, alarm);
         }
@@ -281,7 +269,7 @@ fn status(
             pill(ui, stage.label, |ui| text(ui, words, fonts::small(), stage.text_quiet));
         }
         for line in knocks::waiting_lines(scene, call) {
-            icon_pill(ui, scene, Icon::Door, &line);
+            icon_chip(ui, scene, Icon::Door, &line);
         }
         for line in problems.lines {
             pill(ui, stage.label, |ui| text(ui, line, fonts::small(), stage.problem_text));
@@ -290,25 +278,48 @@ fn status(
     drawn.response.rect.bottom()
 }
 
-/// The badge of the only other one, once there is something of them to see or hear.
-fn badge_in_corner(ui: &mut Ui, scene: &Scene<'_>, them: &ParticipantSnapshot, commands: &mut Vec<UiCommand>) {
-    match them.admission {
-        Admission::Admitted => {
-            let at = ui.cursor().min;
-            tiles::badge_of(ui, scene, them, at, ui.available_width(), commands);
-        }
-        Admission::Knocking | Admission::AwaitingHost | Admission::AwaitingThem | Admission::KeyChanged => {}
+/// Beside each other: who and how long, the door, and how far the only other one is known, once there is something of
+/// them to see or hear.
+fn standing(
+    ui: &mut Ui,
+    scene: &Scene<'_>,
+    view: &ViewState,
+    call: &CallSnapshot,
+    problems: &call_words::Problems,
+    commands: &mut Vec<UiCommand>,
+) {
+    ui.spacing_mut().interact_size.y = chip::HEIGHT;
+    let stage = &scene.tokens.stage;
+    let summary = call_words::summary(scene, call, problems);
+    if !summary.is_empty() && call.phase != CallPhase::Knocking {
+        let words = Chip {
+            icon: None,
+            words: &summary,
+            colour: stage.text,
+        };
+        chip::label(ui, stage, &words);
+    }
+    if let Some(only) = call_words::only(call).filter(|only| only.admission == Admission::Admitted)
+        && !scene.snapshot.is_test_call
+    {
+        tiles::badge_of(ui, scene, only, commands);
+    }
+    if let Some((icon, words)) = door::line(scene, call) {
+        icon_chip(ui, scene, icon, &words);
+    }
+    if view.card.is_none() && call_words::present(call).next().is_some() && was_just_copied(ui, view) {
+        icon_chip(ui, scene, Icon::Check, &scene.i18n.text("action-copied"));
     }
 }
 
-fn icon_pill(ui: &mut Ui, scene: &Scene<'_>, icon: Icon, words: &str) {
+fn icon_chip(ui: &mut Ui, scene: &Scene<'_>, icon: Icon, words: &str) {
     let stage = &scene.tokens.stage;
-    pill(ui, stage.label, |ui| {
-        ui.horizontal_top(|ui| {
-            leading_icon(ui, icon, size::ICON_SMALL, stage.text);
-            text(ui, words, fonts::small(), stage.text);
-        });
-    });
+    let chip = Chip {
+        icon: Some(icon),
+        words,
+        colour: stage.text,
+    };
+    chip::label(ui, stage, &chip);
 }
 
 fn pill<R>(ui: &mut Ui, fill: egui::Color32, contents: impl FnOnce(&mut Ui) -> R) {

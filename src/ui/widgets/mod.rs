@@ -1,8 +1,8 @@
 //! Parts that screens are made of.
 
-pub mod badge_chip;
 pub mod buttons;
 pub mod card;
+pub mod chip;
 pub mod choice_menu;
 pub mod column;
 pub mod control_bar;

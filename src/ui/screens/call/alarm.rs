@@ -6,7 +6,7 @@ use egui::{CornerRadius, Frame, Margin, Stroke, Ui};
 use crate::ui::Scene;
 use crate::ui::theme::tokens::{radius, size, space};
 use crate::ui::theme::{Icon, fonts};
-use crate::ui::widgets::badge_chip::leading_icon;
+use crate::ui::widgets::chip::leading_icon;
 use crate::ui::widgets::text::text;
 
 /// What happened, and what to do.

@@ -10,8 +10,8 @@ use crate::ui::screens::call_words;
 use crate::ui::theme::tokens::{radius, size, space};
 use crate::ui::theme::{Icon, fonts};
 use crate::ui::ui_command::UiCommand;
-use crate::ui::widgets::badge_chip::leading_icon;
 use crate::ui::widgets::buttons::{TextButton, Weight};
+use crate::ui::widgets::chip::leading_icon;
 use crate::ui::widgets::column;
 use crate::ui::widgets::text::text;
 

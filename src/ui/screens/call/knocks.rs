@@ -8,8 +8,8 @@ use crate::ui::screens::call_words;
 use crate::ui::theme::fonts;
 use crate::ui::theme::tokens::{radius, size, space};
 use crate::ui::ui_command::UiCommand;
-use crate::ui::widgets::badge_chip::leading_icon;
 use crate::ui::widgets::buttons::{TextButton, Weight};
+use crate::ui::widgets::chip::leading_icon;
 use crate::ui::widgets::text::text;
 use crate::ui::{Scene, badge};
 

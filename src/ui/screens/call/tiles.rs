@@ -1,7 +1,7 @@
 //! Everybody who is in the call, as large as it goes: their pictures, their badges, and a wall before whose key changed.
 
 use call_engine::{Admission, CallSnapshot, LinkState, ParticipantSnapshot, Switch, VideoKind};
-use egui::{Rect, Ui, pos2};
+use egui::{Rect, Ui, UiBuilder, Vec2, pos2, vec2};
 
 use super::key_changed;
 use crate::ui::call_command::{CallCommand, Card};
@@ -10,14 +10,12 @@ use crate::ui::screens::call_words;
 use crate::ui::theme::Icon;
 use crate::ui::theme::tokens::{radius, size, space};
 use crate::ui::ui_command::UiCommand;
-use crate::ui::widgets::badge_chip;
+use crate::ui::widgets::chip::{self, Chip};
 use crate::ui::widgets::video_tile::{self, Caption, Outline, Tile};
 use crate::ui::{Scene, badge};
 
 /// Up to this difference of shapes a face is cut to fill its tile.
 const MOST_CUT: f32 = 1.35;
-/// A badge takes at most this share of a tile's width.
-const BADGE_SHARE: f32 = 0.9;
 
 /// Whether a tile has the window to itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,24 +84,27 @@ fn one(
     picture(ui, scene, them, kind, rect, alone);
     // Whoever has the window to themselves has the badge below their name, in the corner of the window.
     if alone == Alone::No && kind == VideoKind::Camera && !scene.snapshot.is_test_call {
-        let at = rect.min + egui::Vec2::splat(space::S);
-        badge_of(ui, scene, them, at, rect.width() * BADGE_SHARE, commands);
+        let place = Rect::from_min_size(
+            rect.min + Vec2::splat(space::S),
+            vec2(rect.width() - 2.0 * space::S, chip::HEIGHT),
+        );
+        ui.scope_builder(UiBuilder::new().max_rect(place), |ui| {
+            badge_of(ui, scene, them, commands)
+        });
     }
 }
 
 /// The badge of a participant, which opens what is known of them.
-pub fn badge_of(
-    ui: &mut Ui,
-    scene: &Scene<'_>,
-    them: &ParticipantSnapshot,
-    at: egui::Pos2,
-    most: f32,
-    commands: &mut Vec<UiCommand>,
-) {
+pub fn badge_of(ui: &mut Ui, scene: &Scene<'_>, them: &ParticipantSnapshot, commands: &mut Vec<UiCommand>) {
     let guest = scene.i18n.text("call-nobody-name");
     let sentence = badge::sentence(&them.badge, scene.i18n);
-    let label = format!("{name}: {sentence}", name = call_words::name(them, &guest));
-    if badge_chip::show(ui, scene, at, most, &them.badge, &label) {
+    let spoken = format!("{name}: {sentence}", name = call_words::name(them, &guest));
+    let chip = Chip {
+        icon: Some(badge::icon(&them.badge)),
+        words: &badge::short(&them.badge, scene.i18n),
+        colour: badge::colour(&them.badge, scene.tokens),
+    };
+    if chip::button(ui, &scene.tokens.stage, &chip, &spoken) {
         commands.push(UiCommand::InCall(CallCommand::Open(Card::Person(them.peer))));
     }
 }
