@@ -140,10 +140,16 @@ pub fn announce_key_storage(desk: &mut Desk<'_>) -> Vec<Effect> {
     let KeyStorage::File(path) = &desk.snapshot.people.key_storage else {
         return Vec::new();
     };
-    if desk.settings.key_file_announced || desk.view.notice.is_some() {
+    let path = path.display().to_string();
+    // What the engine says of the same file, in English, gives way to this.
+    let is_busy = desk
+        .view
+        .notice
+        .as_ref()
+        .is_some_and(|notice| !notice.words.contains(&path));
+    if desk.settings.key_file_announced || is_busy {
         return Vec::new();
     }
-    let path = path.display().to_string();
     desk.settings.key_file_announced = true;
     desk.view.notice = Some(Notice::advice(
         desk.i18n.text_with("identity-in-file", &[("path", &path)]),

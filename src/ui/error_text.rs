@@ -79,7 +79,10 @@ pub fn event(event: &Event, i18n: &I18n) -> Option<Notice> {
             Some(Notice::news(i18n.text_with(key, &[("name", name)])))
         }
         Event::SpokenCodeFailed(problem) => Some(Notice::trouble(i18n.text(spoken_code(*problem)))),
-        Event::Storage(words) => trouble("event-storage", words),
+        Event::Storage(words) => {
+            let words = i18n.text_with("event-storage", &[("words", &sentence(words))]);
+            Some(Notice::advice(words))
+        }
         Event::IdentityExported(path) => {
             let path = path.display().to_string();
             Some(Notice::news(
