@@ -184,11 +184,11 @@ mod platform {
             tracing::warn!("the desktop does not say what becomes of its notifications");
             return id;
         }
-        let (is_ring, on_answer) = (matches!(note.kind, Kind::Ring { .. }), Arc::clone(on_answer));
+        let (kind, on_answer) = (note.kind.clone(), Arc::clone(on_answer));
         let thread = std::thread::Builder::new().name("notification".into());
         let started = thread.spawn(move || {
             let heard = shown.wait_for_response(|response: &NotificationResponse| {
-                if let Some(answer) = answer(response, is_ring) {
+                if let Some(answer) = answer(response, &kind) {
                     on_answer(answer);
                 }
             });
@@ -204,12 +204,14 @@ mod platform {
         id
     }
 
-    fn answer(response: &NotificationResponse, is_ring: bool) -> Option<Answer> {
-        match response {
-            NotificationResponse::Default => Some(Answer::Open),
-            NotificationResponse::Action(action) if is_ring && action == ACCEPT => Some(Answer::Accept),
-            NotificationResponse::Action(action) if is_ring && action == DECLINE => Some(Answer::Decline),
-            NotificationResponse::Action(_) | NotificationResponse::Reply(_) | NotificationResponse::Closed(_) => None,
+    fn answer(response: &NotificationResponse, kind: &Kind) -> Option<Answer> {
+        match (response, kind) {
+            (NotificationResponse::Default, _) => Some(Answer::Open),
+            (NotificationResponse::Action(action), Kind::Ring { .. }) if action == ACCEPT => Some(Answer::Accept),
+            (NotificationResponse::Action(action), Kind::Ring { .. }) if action == DECLINE => Some(Answer::Decline),
+            (NotificationResponse::Action(_) | NotificationResponse::Reply(_) | NotificationResponse::Closed(_), _) => {
+                None
+            }
         }
     }
 
@@ -237,14 +239,18 @@ mod platform {
 
         #[test]
         fn only_the_buttons_of_a_ring_answer_it() {
+            let ring = Kind::Ring {
+                accept: "Accept".into(),
+                decline: "Decline".into(),
+            };
             let pressed = |action: &str| NotificationResponse::Action(action.into());
-            assert_eq!(answer(&pressed("accept"), true), Some(Answer::Accept));
-            assert_eq!(answer(&pressed("decline"), true), Some(Answer::Decline));
-            assert_eq!(answer(&pressed("accept"), false), None);
-            assert_eq!(answer(&pressed("else"), true), None);
-            assert_eq!(answer(&NotificationResponse::Default, true), Some(Answer::Open));
+            assert_eq!(answer(&pressed("accept"), &ring), Some(Answer::Accept));
+            assert_eq!(answer(&pressed("decline"), &ring), Some(Answer::Decline));
+            assert_eq!(answer(&pressed("accept"), &Kind::News), None);
+            assert_eq!(answer(&pressed("else"), &ring), None);
+            assert_eq!(answer(&NotificationResponse::Default, &ring), Some(Answer::Open));
             let gone = NotificationResponse::Closed(CloseReason::Dismissed);
-            assert_eq!(answer(&gone, true), None, "who wipes it away has not answered");
+            assert_eq!(answer(&gone, &ring), None, "who wipes it away has not answered");
         }
     }
 }

@@ -62,21 +62,24 @@ fn run(melody: &[f32], speaker: SpeakerSpec, stop: &StopFlag) {
     while !stop.is_set() {
         std::thread::sleep(clock.due().saturating_duration_since(Instant::now()));
         slot.refresh(&mut output);
-        let period = output.write(&player.next(is_heard(&output)));
+        // The melody stands still until somebody can hear it.
+        let block = match &output {
+            Output::Device(_) => player.next(),
+            Output::Null | Output::File(_) => SILENCE,
+        };
+        let period = output.write(&block);
         clock.advance(Instant::now(), period);
     }
-    output.write(&player.fade());
-    if is_heard(&output) {
-        std::thread::sleep(output.delay() + TAIL);
+    match &output {
+        Output::Device(_) => {
+            output.write(&player.fade());
+            std::thread::sleep(output.delay() + TAIL);
+        }
+        Output::Null | Output::File(_) => {}
     }
 }
 
-fn is_heard(output: &Output) -> bool {
-    match output {
-        Output::Device(_) => true,
-        Output::Null | Output::File(_) => false,
-    }
-}
+const SILENCE: AudioBlock = [0.0; BLOCK_SAMPLES];
 
 /// Cuts a melody into blocks.
 struct Player<'a> {
@@ -89,10 +92,10 @@ impl<'a> Player<'a> {
         Self { melody, position: 0 }
     }
 
-    /// The next 10 ms; the melody stands still until somebody can hear it.
-    fn next(&mut self, is_heard: bool) -> AudioBlock {
-        let mut block: AudioBlock = [0.0; BLOCK_SAMPLES];
-        if is_heard && !self.melody.is_empty() {
+    /// The next 10 ms.
+    fn next(&mut self) -> AudioBlock {
+        let mut block = SILENCE;
+        if !self.melody.is_empty() {
             for sample in &mut block {
                 *sample = self.melody[self.position];
                 self.position = (self.position + 1) % self.melody.len();
@@ -103,7 +106,10 @@ impl<'a> Player<'a> {
 
     /// The next 10 ms, down to silence: a sound that breaks off clicks.
     fn fade(&mut self) -> AudioBlock {
-        let mut block = self.next(self.position > 0);
+        if self.position == 0 {
+            return SILENCE;
+        }
+        let mut block = self.next();
         for (sample, left) in block.iter_mut().zip((0..BLOCK_SAMPLES).rev()) {
             *sample *= left as f32 / BLOCK_SAMPLES as f32;
         }
@@ -120,12 +126,11 @@ mod tests {
     }
 
     #[test]
-    fn a_melody_begins_when_it_can_be_heard_and_comes_again() {
+    fn a_melody_comes_again() {
         let melody = ramp(BLOCK_SAMPLES + 100);
         let mut player = Player::new(&melody);
-        assert_eq!(player.next(false), [0.0; BLOCK_SAMPLES]);
-        assert_eq!(player.next(true)[..], melody[..BLOCK_SAMPLES]);
-        let second = player.next(true);
+        assert_eq!(player.next()[..], melody[..BLOCK_SAMPLES]);
+        let second = player.next();
         assert_eq!(second[..100], melody[BLOCK_SAMPLES..]);
         assert_eq!(second[100..], melody[..BLOCK_SAMPLES - 100]);
     }
@@ -134,16 +139,16 @@ mod tests {
     fn the_end_is_silence_without_a_step() {
         let melody = vec![1.0; 4 * BLOCK_SAMPLES];
         let mut player = Player::new(&melody);
-        player.next(true);
+        player.next();
         let end = player.fade();
         assert!(end.windows(2).all(|pair| (pair[0] - pair[1]).abs() < 0.01));
         assert_eq!(end.last(), Some(&0.0));
         assert_eq!(
             Player::new(&melody).fade(),
-            [0.0; BLOCK_SAMPLES],
+            SILENCE,
             "what was never heard does not begin at the end"
         );
-        assert_eq!(Player::new(&[]).next(true), [0.0; BLOCK_SAMPLES]);
+        assert_eq!(Player::new(&[]).next(), SILENCE);
     }
 
     #[test]

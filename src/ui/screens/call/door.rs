@@ -62,7 +62,7 @@ pub fn show(ui: &mut Ui, scene: &Scene<'_>, call: &CallSnapshot, area: Rect, com
     let title = scene.i18n.text("call-door-title");
     sheet::show(ui, scene, area, size::CARD, &title, commands, |ui, commands| {
         for door in [Door::Open, Door::Knock, Door::Locked] {
-            if choice(ui, scene, door, call.room.door == door).clicked() && call.room.door != door {
+            if choice(ui, scene, door, call.room.door).clicked() && call.room.door != door {
                 commands.push(chosen(door));
             }
         }
@@ -79,8 +79,9 @@ fn chosen(door: Door) -> UiCommand {
 }
 
 /// One kind of door: icon, name, what it means, and a ring around the one that is chosen.
-fn choice(ui: &mut Ui, scene: &Scene<'_>, door: Door, is_chosen: bool) -> Response {
+fn choice(ui: &mut Ui, scene: &Scene<'_>, door: Door, chosen: Door) -> Response {
     let tokens = scene.tokens;
+    let is_chosen = door == chosen;
     let (name, meaning) = words(door);
     let (name, meaning) = (scene.i18n.text(name), scene.i18n.text(meaning));
     let width = ui.available_width();
