@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use call_core::{IceCandidate, IceMode, OfferAcceptance, TransportState};
 use call_engine::peer::PeerError;
-use peer_support::{CAMERA, Peer, connected_pair, frame, pass_all};
+use peer_support::{CAMERA, Peer, connected_pair, frame};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_description_of_another_form_is_refused_in_words() {
