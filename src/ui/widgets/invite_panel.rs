@@ -3,7 +3,9 @@
 //!
 //! Call it in a column of at least 280 points, on `tokens.surface` or `stage.tile`:
 //!
-//!     invite_panel::show(ui, scene, view, commands);
+//! ```text
+//! invite_panel::show(ui, scene, view, commands);
+//! ```
 
 use std::time::Duration;
 

@@ -259,7 +259,8 @@ impl Bench<'_> {
         command
             .env("DISPLAY", &display.name)
             .env_remove("WAYLAND_DISPLAY")
-            .env("XDG_CONFIG_HOME", &self.folder);
+            .env("XDG_CONFIG_HOME", &self.folder)
+            .env("XDG_DATA_HOME", &self.folder);
         command
     }
 
