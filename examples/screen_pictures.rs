@@ -1,6 +1,7 @@
 //! Paints every screen into PNG files, without a window, an engine or a graphics card: to look at them side by side.
 //!
 //!     cargo run --release --example screen_pictures -- FOLDER [PART OF A NAME]
+#![allow(clippy::print_stdout, reason = "it says where its pictures are")]
 
 use std::path::Path;
 

@@ -117,12 +117,13 @@ mod tests {
     }
 
     fn candidate(typ: RTCIceCandidateType, address: &str) -> RTCIceCandidate {
-        let mut candidate = RTCIceCandidate::default();
-        candidate.typ = typ;
-        candidate.address = address.to_owned();
-        candidate.related_address = "192.168.1.7".to_owned();
-        candidate.related_port = 5_000;
-        candidate
+        RTCIceCandidate {
+            typ,
+            address: address.to_owned(),
+            related_address: "192.168.1.7".to_owned(),
+            related_port: 5_000,
+            ..RTCIceCandidate::default()
+        }
     }
 
     #[test]
