@@ -8,7 +8,7 @@ use std::sync::mpsc::sync_channel;
 use call_engine::{Engine, EngineConfig, EngineHandle};
 use tracing_subscriber::EnvFilter;
 use visavis::app::{WindowCloser, WindowOptions, run_window};
-use visavis::args::{HeadlessTask, Role, Task, WindowTask, headless_defaults, window_defaults};
+use visavis::args::{HeadlessTask, Role, RunOptions, Task, WindowTask, headless_defaults, window_defaults};
 use visavis::desktop::Presence;
 use visavis::headless::bell::Bell;
 use visavis::headless::watch::Outcome;
@@ -67,9 +67,13 @@ fn window(task: WindowTask) -> Result<Outcome, Outcome> {
     }
     let script = headless::read_script(&task.run)?;
     let settings = SettingsFile::open_default();
-    let config = task
+    let mut config = task
         .call
         .over(window_defaults(&settings.settings), task.run.record.clone());
+    if is_unattended(&task.run) {
+        // What is measured must not depend on whom the user knows, nor change it.
+        config.profile = task.call.profile.clone();
+    }
     let mut options = WindowOptions {
         join_link: task.link.clone(),
         settings,
@@ -81,7 +85,7 @@ fn window(task: WindowTask) -> Result<Outcome, Outcome> {
         presence: Presence::Full,
     };
     let engine = start_engine(config)?;
-    if task.run.seconds.is_some() || task.run.script.is_some() {
+    if is_unattended(&task.run) {
         // The run goes into the call by itself, and the window shows it.
         options.join_link = None;
         options.presence = Presence::WindowOnly;
@@ -89,6 +93,11 @@ fn window(task: WindowTask) -> Result<Outcome, Outcome> {
     } else {
         attended_window(&engine, options, &task)
     }
+}
+
+/// Whether the run goes into the call by itself.
+fn is_unattended(run: &RunOptions) -> bool {
+    run.seconds.is_some() || run.script.is_some()
 }
 
 /// A window for a person, who decides everything.

@@ -125,3 +125,28 @@ fn who_is_no_contact_cannot_be_rung() {
     caller.says("There is no contact called Nobody");
     caller.ends_with(2);
 }
+
+#[test]
+fn who_will_be_somebody_else_next_time_does_not_become_a_contact() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start();
+    let url = server.url();
+    let ann = Person::new("Ann", folder.path(), &url);
+    let host = ann.start(&["--host"]);
+    // Without a profile, a key for this run alone.
+    let visitor = Process::headless(
+        "Bob",
+        &[
+            &["--join", &host.link(), "--until-peers", "1", "--seconds", "1"],
+            &SMALL[..],
+        ]
+        .concat(),
+    );
+    host.says("Bob is connected");
+    visitor.ends_with(0);
+    host.signal("INT");
+    host.ends_with(0);
+    let caller = ann.start(&["--ring", "Bob"]);
+    caller.says("There is no contact called Bob: the profile has none yet.");
+    caller.ends_with(2);
+}

@@ -37,6 +37,7 @@ fn snapshot(phase: CallPhase, links: &[LinkState]) -> EngineSnapshot {
         symbols: None,
         admission: Admission::Admitted,
         doorbell: None,
+        identity: call_engine::IdentityLifetime::Kept,
     });
     EngineSnapshot {
         revision: 0,

@@ -139,6 +139,7 @@ pub fn participant(key: u32, name: &str) -> ParticipantSnapshot {
         symbols: None,
         admission: Admission::Admitted,
         doorbell: None,
+        identity: call_engine::IdentityLifetime::Kept,
     }
 }
 

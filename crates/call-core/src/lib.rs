@@ -33,7 +33,8 @@ pub use machine::{CallConfig, CallMachine, TrustConfig, WhenEmpty};
 pub use peer_message::{ParticipantId, clean_name};
 pub use snapshot::{CallPhase, CallSnapshot, LinkState, LocalMedia, ParticipantSnapshot, SendTimings, SignalingState};
 pub use standing::{
-    Admission, Alarm, Badge, Door, KnownContact, PublicKey, RoomRole, RoomState, Symbols, Verification,
+    Admission, Alarm, Badge, Door, IdentityLifetime, KnownContact, PublicKey, RoomRole, RoomState, Symbols,
+    Verification,
 };
 pub use time::Time;
 pub use timeline::{Departure, Dropped, Milestone, MilestoneKind};

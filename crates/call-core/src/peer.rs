@@ -5,7 +5,7 @@ use crate::input::{Attempt, PeerKey};
 use crate::negotiation::{Negotiation, Politeness};
 use crate::peer_message::ParticipantId;
 use crate::snapshot::{LinkState, LocalMedia, ParticipantSnapshot, SendTimings};
-use crate::standing::{Admission, Badge, PublicKey, RoomRole, Symbols};
+use crate::standing::{Admission, Badge, IdentityLifetime, PublicKey, RoomRole, Symbols};
 use crate::time::Time;
 
 use signaling_protocol::Slot;
@@ -205,6 +205,7 @@ pub(crate) struct Peer {
     /// Numbers of the connections they said they hold.
     pub claimed: Vec<u32>,
     pub doorbell: Option<String>,
+    pub identity: IdentityLifetime,
     pub symbols: Option<Symbols>,
     pub binding: Binding,
     /// Their place at the server; none while it does not know them.
@@ -237,6 +238,7 @@ impl Peer {
             word: Word::Unheard,
             claimed: Vec::new(),
             doorbell: None,
+            identity: IdentityLifetime::Kept,
             symbols: None,
             binding: Binding::Sound,
             slot: Some(slot),
@@ -307,6 +309,7 @@ impl Peer {
             symbols: self.symbols,
             admission: self.admission(own),
             doorbell: self.doorbell.clone(),
+            identity: self.identity,
         }
     }
 

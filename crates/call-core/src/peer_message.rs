@@ -13,6 +13,7 @@ use crate::hex::Hex;
 use crate::input::{DescriptionKind, IceCandidate};
 use crate::snapshot::{LocalMedia, SendTimings};
 use crate::standing::Door;
+use crate::standing::IdentityLifetime;
 
 /// Version of these messages.
 pub(crate) const PEER_MESSAGE_VERSION: u16 = 1;
@@ -166,6 +167,9 @@ pub(crate) enum Entry {
         /// Address of the server where the sender can be rung.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         doorbell: Option<String>,
+        /// Whether the sender's key is kept.
+        #[serde(default, skip_serializing_if = "IdentityLifetime::is_kept")]
+        identity: IdentityLifetime,
     },
     /// Not decided yet.
     Wait,

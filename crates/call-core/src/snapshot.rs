@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::EndReason;
 use crate::input::{PeerKey, Switch, VideoSource};
-use crate::standing::{Admission, Alarm, Badge, PublicKey, RoomRole, RoomState, Symbols};
+use crate::standing::{Admission, Alarm, Badge, IdentityLifetime, PublicKey, RoomRole, RoomState, Symbols};
 use crate::time::Time;
 
 /// The whole call at one moment.
@@ -113,6 +113,8 @@ pub struct ParticipantSnapshot {
     pub admission: Admission,
     /// Address of the server where they can be rung, as they say.
     pub doorbell: Option<String>,
+    /// Whether they can be known again.
+    pub identity: IdentityLifetime,
 }
 
 /// What a sender's pictures cost before they reached the network, as means of the last second.

@@ -55,6 +55,23 @@ pub enum Badge {
     },
 }
 
+/// How long somebody stays who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentityLifetime {
+    /// Their key is kept: the next call knows them again.
+    #[default]
+    Kept,
+    /// Their key is for this run of their program alone: there is nothing to know again.
+    Passing,
+}
+
+impl IdentityLifetime {
+    pub(crate) fn is_kept(&self) -> bool {
+        *self == Self::Kept
+    }
+}
+
 /// Whether media may flow between us and a participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {

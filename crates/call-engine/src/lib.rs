@@ -35,8 +35,9 @@ pub use ::call_media::frame::{Colour, ColourMatrix, ColourRange, FramePool, SAMP
 pub use ::call_media::latest::LatestFrame;
 pub use ::call_media::spec::{CameraSpec, MicrophoneSpec, ScreenSpec, SpeakerSpec, SpecError, VideoMode};
 pub use call_core::{
-    Admission, Alarm, Badge, CallPhase, CallSnapshot, Door, EndReason, LinkState, LocalMedia, NotAdmitted,
-    ParticipantSnapshot, PeerKey, PublicKey, RoomRole, RoomState, SignalingState, Switch, Symbols, Time, Verification,
+    Admission, Alarm, Badge, CallPhase, CallSnapshot, Door, EndReason, IdentityLifetime, LinkState, LocalMedia,
+    NotAdmitted, ParticipantSnapshot, PeerKey, PublicKey, RoomRole, RoomState, SignalingState, Switch, Symbols, Time,
+    Verification,
 };
 pub use config::{EngineConfig, KeyStoreChoice, StartError};
 pub use device_list::list_devices;

@@ -27,6 +27,7 @@ impl CallMachine {
                 media_revision,
                 connections,
                 doorbell,
+                identity,
             } => {
                 if peer.entries.take(now) == Allowance::UsedUp {
                     self.dropped.overflow += 1;
@@ -35,6 +36,7 @@ impl CallMachine {
                 peer.word = Word::Open;
                 peer.claimed = connections;
                 peer.doorbell = doorbell;
+                peer.identity = identity;
                 self.was_let_in = true;
                 self.note_media(key, media, media_revision);
                 self.go_on_if_let_in(key, turn, now);

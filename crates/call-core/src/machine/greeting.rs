@@ -85,6 +85,7 @@ impl CallMachine {
                     media_revision: self.media_revision,
                     connections: numbers.take(MAX_CLAIMED_CONNECTIONS).collect(),
                     doorbell: self.own.doorbell.clone(),
+                    identity: self.own.lifetime,
                 }
             }
             Decision::Knock | Decision::KeyChanged => Entry::Wait,

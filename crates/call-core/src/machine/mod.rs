@@ -29,7 +29,7 @@ use crate::peer::{Binding, Decision, Peer, Word};
 use crate::peer_message::{MAX_DOORBELL_BYTES, ParticipantId, PeerMessage, clean_name};
 use crate::random::Random;
 use crate::snapshot::{CallPhase, CallSnapshot, LocalMedia, SendTimings};
-use crate::standing::{Alarm, Door, KnownContact, PublicKey};
+use crate::standing::{Alarm, Door, IdentityLifetime, KnownContact, PublicKey};
 use crate::time::Time;
 use crate::timeline::{Departure, Dropped, MILESTONES_KEPT, Milestone, MilestoneKind};
 use handshake::Handshakes;
@@ -82,6 +82,8 @@ pub struct TrustConfig {
     /// Address of the server where our contacts can ring us: told to those who are let in. At most
     /// [`crate::peer_message::MAX_DOORBELL_BYTES`].
     pub doorbell: Option<String>,
+    /// Whether our key is kept: others remember us only then.
+    pub lifetime: IdentityLifetime,
 }
 
 /// What to do when everybody else has left.
@@ -110,6 +112,7 @@ struct Own {
     contacts: Vec<KnownContact>,
     expected: Option<PublicKey>,
     doorbell: Option<String>,
+    lifetime: IdentityLifetime,
 }
 
 /// All state of one call.
@@ -163,6 +166,7 @@ impl CallMachine {
             keys: RoomKeys::from_secret(&trust.secret),
             contacts: trust.contacts,
             expected: trust.expected,
+            lifetime: trust.lifetime,
             doorbell: trust.doorbell.filter(|address| address.len() <= MAX_DOORBELL_BYTES),
         };
         Self {

@@ -77,6 +77,7 @@ pub fn config(host: Slot) -> CallConfig {
             door: Door::Open,
             expires_at: None,
             doorbell: None,
+            lifetime: call_core::IdentityLifetime::Kept,
         },
     }
 }

@@ -187,6 +187,7 @@ impl World {
                 door: Door::Open,
                 expires_at: None,
                 doorbell: None,
+                lifetime: call_core::IdentityLifetime::Kept,
             },
         };
         change(&mut config);

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use call_core::doorbell::RingId;
 use call_core::{
-    CallConfig, CallPhase, CallSnapshot, Door, LinkState, LocalIntent, LocalMedia, ParticipantId, ParticipantSnapshot,
-    PeerKey, PublicKey, RoomRole, SignalingState, Time, TrustConfig, WhenEmpty,
+    CallConfig, CallPhase, CallSnapshot, Door, IdentityLifetime, LinkState, LocalIntent, LocalMedia, ParticipantId,
+    ParticipantSnapshot, PeerKey, PublicKey, RoomRole, SignalingState, Time, TrustConfig, WhenEmpty,
 };
-use contact_book::Verification;
+use contact_book::{KeyStorage, Verification};
 use signaling_protocol::invite::{Invite, ServerAddress};
 use trust::Entropy;
 use trust::spoken::{SpokenCode, SpokenCodeError};
@@ -231,6 +231,10 @@ impl Driver {
                         Purpose::Join(_) | Purpose::Ring { .. } | Purpose::Test => None,
                     },
                     doorbell: self.people.doorbell_address(config),
+                    lifetime: match kept.storage {
+                        KeyStorage::Keyring | KeyStorage::File(_) => IdentityLifetime::Kept,
+                        KeyStorage::Memory => IdentityLifetime::Passing,
+                    },
                 },
             },
             secret: invite.secret,
@@ -360,8 +364,12 @@ impl Driver {
     }
 }
 
-/// Writes down whom we are connected to: once a call.
+/// Writes down whom we are connected to and can know again: once a call.
 fn remember(call: &mut CallInProgress, participant: &ParticipantSnapshot, people: &super::people::People) {
+    // Who is somebody else next time would only be in the way of who is really called so.
+    let IdentityLifetime::Kept = participant.identity else {
+        return;
+    };
     let Some(key) = participant.key else { return };
     if !matches!(participant.link, LinkState::Connected { .. }) || !call.met.insert(key) {
         return;
