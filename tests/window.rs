@@ -5,8 +5,8 @@ mod common;
 
 use std::path::Path;
 
-use common::display::{Display, Picture, Region};
-use common::process::{Process, visavis};
+use common::display::{Display, Picture, Region, window};
+use common::process::Process;
 use common::stamp::{Found, find_all};
 use common::{camera, number, participant, report};
 use visavis::ui::theme::tokens::DARK;
@@ -15,19 +15,6 @@ use visavis::ui::theme::tokens::DARK;
 const BUTTON_AREA: usize = 1_500;
 /// A block of the stamp in the large picture; the own small one and the preview are mirrored anyway.
 const LARGE_BLOCK_PX: f64 = 10.0;
-
-/// The window with its own settings and identity, so that those of whoever runs the test do not matter.
-fn window(display: &Display, folder: &Path, words: &[&str]) -> Process {
-    let settings = folder.join("visavis");
-    std::fs::create_dir_all(&settings).expect("made");
-    let content = r#"{"theme": "dark", "language": "english"}"#;
-    std::fs::write(settings.join("settings.json"), content).expect("written");
-    let devices = ["--camera", "test", "--microphone", "test", "--speaker", "null"];
-    let words = [&["--name", "Bob"], &devices[..], words].concat();
-    let mut command = display.on_display(visavis(&words));
-    command.env("XDG_CONFIG_HOME", folder).env("XDG_DATA_HOME", folder);
-    Process::start("the window", command)
-}
 
 fn rgb(colour: egui::Color32) -> [u8; 3] {
     [colour.r(), colour.g(), colour.b()]

@@ -4,8 +4,8 @@ mod common;
 
 use std::path::Path;
 
-use common::display::{Display, Picture};
-use common::process::{Process, Stream, visavis};
+use common::display::{Display, Picture, window};
+use common::process::{Process, Stream};
 use common::server::Server;
 use common::stamp::find_all;
 use common::{number, participant, report};
@@ -29,19 +29,6 @@ fn meet(ann: &[&str], bob: &[&str]) {
     guest.ends_with(0);
     host.signal("INT");
     host.ends_with(0);
-}
-
-/// The window with its own settings.
-fn window(display: &Display, folder: &Path, words: &[&str]) -> Process {
-    let settings = folder.join("visavis");
-    std::fs::create_dir_all(&settings).expect("made");
-    let content = r#"{"theme": "dark", "language": "english"}"#;
-    std::fs::write(settings.join("settings.json"), content).expect("written");
-    let devices = ["--camera", "test", "--microphone", "test", "--speaker", "null"];
-    let words = [&["--name", "Bob"], &devices[..], words].concat();
-    let mut command = display.on_display(visavis(&words));
-    command.env("XDG_CONFIG_HOME", folder).env("XDG_DATA_HOME", folder);
-    Process::start("the window", command)
 }
 
 fn rgb(colour: egui::Color32) -> [u8; 3] {

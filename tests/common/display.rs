@@ -1,10 +1,12 @@
 //! A display of our own, a window manager for it, and hands and eyes for a test: clicks, keys, screenshots.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::GUARD;
+use super::process::{Process, visavis};
 use super::stamp::Grey;
 
 /// A running X server with a window manager; both end when this is dropped.
@@ -126,7 +128,7 @@ impl Display {
         }
     }
 
-    fn keep(&self, path: &std::path::Path) {
+    fn keep(&self, path: &Path) {
         let mut command = Command::new("import");
         command.args(["-window", "root"]).arg(path);
         self.on_display(command).status().expect("import runs");
@@ -231,4 +233,17 @@ impl Picture {
         }
         region
     }
+}
+
+/// The window with its own settings and identity, so that those of whoever runs the test do not matter.
+pub fn window(display: &Display, folder: &Path, words: &[&str]) -> Process {
+    let settings = folder.join("visavis");
+    std::fs::create_dir_all(&settings).expect("made");
+    let content = r#"{"theme": "dark", "language": "english"}"#;
+    std::fs::write(settings.join("settings.json"), content).expect("written");
+    let devices = ["--camera", "test", "--microphone", "test", "--speaker", "null"];
+    let words = [&["--name", "Bob"], &devices[..], words].concat();
+    let mut command = display.on_display(visavis(&words));
+    command.env("XDG_CONFIG_HOME", folder).env("XDG_DATA_HOME", folder);
+    Process::start("the window", command)
 }
