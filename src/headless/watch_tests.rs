@@ -1,8 +1,7 @@
 //! The rules of a run, on hand-made snapshots.
 
 use call_engine::{
-    Admission, Badge, DeviceList, DeviceProblem, Door, DoorbellState, KeyStorage, LocalMedia, LocalStatus,
-    ParticipantSnapshot, PeopleSnapshot, PublicKey, RoomRole, RoomState, ServerKind, SignalingState, Switch, Time,
+    Badge, DeviceProblem, Door, IdentityLifetime, LocalMedia, RoomRole, RoomState, ServerKind, SignalingState, Time,
 };
 
 use super::*;
@@ -37,10 +36,9 @@ fn snapshot(phase: CallPhase, links: &[LinkState]) -> EngineSnapshot {
         symbols: None,
         admission: Admission::Admitted,
         doorbell: None,
-        identity: call_engine::IdentityLifetime::Kept,
+        identity: IdentityLifetime::Kept,
     });
     EngineSnapshot {
-        revision: 0,
         call: Some(CallSnapshot {
             phase,
             signaling: SignalingState::Joined,
@@ -54,35 +52,8 @@ fn snapshot(phase: CallPhase, links: &[LinkState]) -> EngineSnapshot {
             },
             alarm: None,
         }),
-        invite_link: None,
-        is_test_call: false,
         server: ServerKind::Embedded,
-        local: LocalStatus {
-            camera: DeviceStatus::Off,
-            microphone: DeviceStatus::Off,
-            speaker: DeviceStatus::Off,
-            microphone_level: 0.0,
-        },
-        participants: Vec::new(),
-        devices: DeviceList::default(),
-        elapsed: None,
-        people: nobody(),
-    }
-}
-
-fn nobody() -> PeopleSnapshot {
-    PeopleSnapshot {
-        own_key: PublicKey([0; 32]),
-        key_storage: KeyStorage::Memory,
-        contacts: Vec::new(),
-        nearby: Vec::new(),
-        missed: Vec::new(),
-        do_not_disturb: Switch::Off,
-        visible_nearby: Switch::Off,
-        hide_address: Switch::Off,
-        doorbell: DoorbellState::NoServer,
-        ring: None,
-        spoken_code: None,
+        ..EngineSnapshot::initial()
     }
 }
 
