@@ -59,12 +59,8 @@ async fn of_two_offers_at_once_the_polite_one_is_rolled_back() {
     let (polite, impolite) = (Peer::new(1).await, Peer::new(2).await);
     polite.transport.create_offer(IceMode::Keep).await.unwrap();
     let offer = impolite.transport.create_offer(IceMode::Keep).await.unwrap();
-    let answer = polite
-        .transport
-        .accept_offer(offer, OfferAcceptance::RollbackFirst)
-        .await
-        .unwrap();
-    impolite.transport.accept_answer(answer).await.unwrap();
+    let answer = polite.accept_offer(offer, OfferAcceptance::RollbackFirst).await;
+    impolite.accept_answer(answer).await;
     polite.carry_to(&impolite, pass_all);
     impolite.carry_to(&polite, pass_all);
     for peer in [&polite, &impolite] {
@@ -79,12 +75,8 @@ async fn two_restarts_at_once_end_in_one() {
     let (a, b) = connected_pair().await;
     a.transport.create_offer(IceMode::Restart).await.unwrap();
     let offer = b.transport.create_offer(IceMode::Restart).await.unwrap();
-    let answer = a
-        .transport
-        .accept_offer(offer, OfferAcceptance::RollbackFirst)
-        .await
-        .unwrap();
-    b.transport.accept_answer(answer).await.unwrap();
+    let answer = a.accept_offer(offer, OfferAcceptance::RollbackFirst).await;
+    b.accept_answer(answer).await;
     for peer in [&a, &b] {
         peer.events.wait_until(|_| times_connected(peer) > 1).await;
     }

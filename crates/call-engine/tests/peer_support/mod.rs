@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use call_core::{Attempt, IceMode, OfferAcceptance, PeerKey, TransportState};
+use call_core::{Attempt, IceCandidate, IceMode, OfferAcceptance, PeerKey, TransportState};
 use call_engine::peer::webrtc::WebRtcConnector;
 use call_engine::peer::{PeerConfig, PeerConnector, PeerError, PeerEvent, PeerEventFrom, PeerReceivers, PeerTransport};
 use call_media::frame::{EncodedFrame, SendTimings, StreamKind, VideoKind};
@@ -127,11 +127,13 @@ pub struct Peer {
     pub target_bitrates: Arc<Calls<u32>>,
     /// Everything but candidates, which go to the other end.
     pub events: Arc<Calls<PeerEvent>>,
+    /// What this end was told of the other's addresses.
+    remote_candidates: Arc<Mutex<Vec<IceCandidate>>>,
     incoming: Mutex<Option<mpsc::Receiver<PeerEventFrom>>>,
 }
 
 /// Sees local candidates on their way to the other end; may change or swallow them.
-pub type CandidateFilter = fn(call_core::IceCandidate) -> Option<call_core::IceCandidate>;
+pub type CandidateFilter = fn(IceCandidate) -> Option<IceCandidate>;
 
 impl Peer {
     pub async fn new(key: u32) -> Self {
@@ -174,6 +176,7 @@ impl Peer {
             key_frame_requests,
             target_bitrates,
             events: Arc::<Calls<_>>::default(),
+            remote_candidates: Arc::default(),
             incoming: Mutex::new(Some(incoming)),
         })
     }
@@ -186,15 +189,18 @@ impl Peer {
     pub fn carry_to_with(
         &self,
         other: &Self,
-        filter: impl Fn(call_core::IceCandidate) -> Option<call_core::IceCandidate> + Send + Sync + 'static,
+        filter: impl Fn(IceCandidate) -> Option<IceCandidate> + Send + Sync + 'static,
     ) {
         let mut incoming = self.incoming.lock().unwrap().take().expect("carried once");
         let (there, events) = (Arc::clone(&other.transport), Arc::clone(&self.events));
+        let told = Arc::clone(&other.remote_candidates);
         tokio::spawn(async move {
             while let Some(from) = incoming.recv().await {
                 match from.event {
                     PeerEvent::LocalCandidate(candidate) => {
                         if let Some(candidate) = filter(candidate) {
+                            // Kept first: a description that is set meanwhile finds it there.
+                            told.lock().unwrap().push(candidate.clone());
                             // One from before a restart may be refused.
                             there.add_candidate(candidate).await.ok();
                         }
@@ -203,6 +209,29 @@ impl Peer {
                 }
             }
         });
+    }
+
+    /// Takes an offer, and gives the answer.
+    pub async fn accept_offer(&self, offer: String, acceptance: OfferAcceptance) -> String {
+        let answer = self.transport.accept_offer(offer, acceptance).await.expect("an answer");
+        self.add_candidates_again().await;
+        answer
+    }
+
+    /// Takes the answer to an offer.
+    pub async fn accept_answer(&self, answer: String) {
+        self.transport.accept_answer(answer).await.expect("the answer is taken");
+        self.add_candidates_again().await;
+    }
+
+    /// A candidate that outruns its description is forgotten with the path before a restart. In a call the negotiation
+    /// holds it back; here all that came so far is added once more.
+    async fn add_candidates_again(&self) {
+        let candidates = self.remote_candidates.lock().unwrap().clone();
+        for candidate in candidates {
+            // One from before a restart may be refused.
+            self.transport.add_candidate(candidate).await.ok();
+        }
     }
 
     pub async fn wait_for_state(&self, state: TransportState) {
@@ -232,35 +261,21 @@ impl Peer {
     }
 }
 
-pub fn pass_all(candidate: call_core::IceCandidate) -> Option<call_core::IceCandidate> {
+pub fn pass_all(candidate: IceCandidate) -> Option<IceCandidate> {
     Some(candidate)
 }
 
 /// Offer, answer; the first offers.
 pub async fn negotiate(offerer: &Peer, answerer: &Peer, ice: IceMode) {
     let offer = offerer.transport.create_offer(ice).await.expect("an offer");
-    let answer = answerer
-        .transport
-        .accept_offer(offer, OfferAcceptance::Plain)
-        .await
-        .expect("an answer");
-    offerer
-        .transport
-        .accept_answer(answer)
-        .await
-        .expect("the answer is taken");
+    let answer = answerer.accept_offer(offer, OfferAcceptance::Plain).await;
+    offerer.accept_answer(answer).await;
 }
 
 /// Two ends that reached each other, media and control.
 pub async fn connected_pair() -> (Peer, Peer) {
     let (a, b) = (Peer::new(1).await, Peer::new(2).await);
-    let offer = a.transport.create_offer(IceMode::Keep).await.expect("an offer");
-    let answer = b
-        .transport
-        .accept_offer(offer, OfferAcceptance::Plain)
-        .await
-        .expect("an answer");
-    a.transport.accept_answer(answer).await.expect("the answer is taken");
+    negotiate(&a, &b, IceMode::Keep).await;
     a.carry_to(&b, pass_all);
     b.carry_to(&a, pass_all);
     for peer in [&a, &b] {
