@@ -3,7 +3,7 @@
 //! | what is seen | what is done |
 //! |---|---|
 //! | a queue grows or stands | fall to below what arrives; the deeper the queue the lower, so that it drains |
-//! | over 10 % lost | fall by half of the loss |
+//! | over 10 % lost | fall by half of the loss; go back if the path loses as much as before ([`Losses`]) |
 //! | neither | rise: fast until the first congestion, then slowly near where it was |
 //! | the encoder needs less than the target | stay: nothing is known about more |
 
@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::delay::{DelayDetector, Usage};
+use super::loss::Losses;
 
 /// Full-size pictures from the first; a path that carries less shows it within a quarter of a second.
 const START_BPS: f64 = 2_300_000.0;
@@ -39,12 +40,12 @@ const NEAR: (f64, f64) = (0.85, 1.3);
 const PACKET_BITS: f64 = 1_200.0 * 8.0;
 /// Where congestion was is forgotten after this.
 const CAPACITY_MEMORY: Duration = Duration::from_secs(30);
-/// Losses above the first part lower the target, above the second only keep it from rising.
+/// Losses above the first part lower the target, above the second only keep it from rising; what the path loses whatever
+/// is sent does not count.
 const LOSS_FALL: f64 = 0.10;
 const LOSS_HOLD: f64 = 0.07;
-/// Packets and time a judgement about loss needs.
-const LOSS_PACKETS: usize = 50;
-const LOSS_WINDOW: Duration = Duration::from_millis(1_000);
+/// New media keep at least the other part of the target.
+const LARGEST_REPAIR_SHARE: f64 = 0.4;
 /// Without reports for so long the path is another one.
 const SILENCE: Duration = Duration::from_secs(2);
 
@@ -107,6 +108,11 @@ impl Estimator {
         self.target_bps
     }
 
+    /// What new pictures and sound may take of it, bit/s: what gets lost is sent again.
+    pub(super) fn media_bps(&self) -> f64 {
+        self.target_bps * (1.0 - self.losses.smoothed().min(LARGEST_REPAIR_SHARE))
+    }
+
     /// How fast packets may leave, bit/s.
     pub(super) fn pacing_bps(&self, now: Instant) -> f64 {
         let paced = PACING_FACTOR * self.target_bps;
@@ -149,7 +155,11 @@ impl Estimator {
 
     fn decide(&mut self, now: Instant) {
         let queue = self.delay.take_standing_queue().unwrap_or_default();
-        let loss = self.losses.fraction();
+        self.losses.forget(now);
+        if let Some(target) = self.losses.judge(self.sent_bps()) {
+            self.target_bps = self.target_bps.max(target);
+        }
+        let loss = self.losses.excess();
         match self.delay.usage() {
             Usage::Over => self.queue_seen(now, queue),
             Usage::Normal | Usage::Under if queue > STANDING_QUEUE_LIMIT => self.queue_seen(now, queue),
@@ -175,6 +185,7 @@ impl Estimator {
     fn queue_seen(&mut self, now: Instant, queue: Duration) {
         self.changed_at = Some(now);
         self.congested_at = Some(now);
+        self.losses.queue_seen();
         if !self.may_fall(now) {
             return;
         }
@@ -197,11 +208,17 @@ impl Estimator {
     fn loss_seen(&mut self, now: Instant, loss: f64) {
         self.changed_at = Some(now);
         self.congested_at = Some(now);
-        if self.may_fall(now) {
+        if self.may_fall(now) && !self.losses.is_on_trial(self.sent_bps()) {
+            self.losses.fell(self.sent_bps(), self.target_bps);
             self.target_bps *= 1.0 - 0.5 * loss;
             self.fell_at = Some(now);
-            self.losses = Losses::default();
         }
+    }
+
+    /// What is sent, by what arrives and what is lost of it.
+    fn sent_bps(&self) -> f64 {
+        let arriving = self.arrived.bps().unwrap_or(self.target_bps);
+        arriving / (1.0 - self.losses.fraction().unwrap_or(0.0)).max(0.05)
     }
 
     fn rise(&mut self, now: Instant) {
@@ -273,32 +290,5 @@ impl ArrivalRate {
         let span = last.saturating_sub(*first);
         // The first packet's time on the wire lies before the span.
         (span >= Self::MIN_SPAN).then(|| (self.bytes - first_bytes) as f64 * 8.0 / span.as_secs_f64())
-    }
-}
-
-/// Losses among the packets of the last second.
-#[derive(Debug, Default)]
-struct Losses {
-    fates: VecDeque<(Instant, bool)>,
-    lost: usize,
-}
-
-impl Losses {
-    const LIMIT: usize = 4_096;
-
-    fn record(&mut self, now: Instant, lost: bool) {
-        self.fates.push_back((now, lost));
-        self.lost += usize::from(lost);
-        while let Some((at, lost)) = self.fates.front().copied()
-            && (now.saturating_duration_since(at) > LOSS_WINDOW && self.fates.len() > LOSS_PACKETS
-                || self.fates.len() > Self::LIMIT)
-        {
-            self.fates.pop_front();
-            self.lost -= usize::from(lost);
-        }
-    }
-
-    fn fraction(&self) -> Option<f64> {
-        (self.fates.len() >= LOSS_PACKETS).then(|| self.lost as f64 / self.fates.len() as f64)
     }
 }

@@ -260,10 +260,37 @@ fn a_link_that_becomes_slow_is_followed_within_two_seconds_and_used_again_when_i
 }
 
 #[test]
-fn heavy_loss_lowers_the_target() {
+fn loss_that_no_fall_cures_does_not_starve_the_call() {
+    for (loss, seed) in [0.1, 0.2, 0.3]
+        .into_iter()
+        .flat_map(|loss| SEEDS.map(|seed| (loss, seed)))
+    {
+        let mut call = Call::new(Link { loss, ..FAST }, seed);
+        call.run(60);
+        let mean = call.seconds[5..].iter().map(|second| second.target_bps).sum::<f64>() / 55.0;
+        assert!(mean >= 2e6, "loss {loss}, seed {seed}: {mean}: {:#?}", call.seconds);
+        assert!(
+            call.lowest_target(3) >= 1e6,
+            "loss {loss}, seed {seed}: {:#?}",
+            call.seconds
+        );
+    }
+}
+
+#[test]
+fn a_full_link_without_a_queue_is_found_by_its_losses() {
     for seed in SEEDS {
-        let mut call = Call::new(Link { loss: 0.25, ..FAST }, seed);
-        call.run(20);
-        assert!(call.seconds[19].target_bps < 1e6, "seed {seed}: {:#?}", call.seconds);
+        let mut call = Call::new(
+            Link {
+                rate_bps: 1e6,
+                queue_limit_ms: 12.0,
+                ..FAST
+            },
+            seed,
+        );
+        call.run(60);
+        let mean = call.seconds[5..].iter().map(|second| second.target_bps).sum::<f64>() / 55.0;
+        assert!(mean <= 1.3e6, "seed {seed}: {mean}: {:#?}", call.seconds);
+        assert!(call.mean_bps(5) > 0.6e6, "seed {seed}: {:#?}", call.seconds);
     }
 }

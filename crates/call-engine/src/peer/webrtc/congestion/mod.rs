@@ -8,6 +8,7 @@ mod delay;
 mod estimator;
 #[cfg(test)]
 mod link_model;
+mod loss;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -38,7 +39,7 @@ impl CongestionControl {
     ) -> Self {
         let estimator = Estimator::new(f64::from(max_bitrate_bps));
         let mut control = Self {
-            told_bps: estimator.target_bps(),
+            told_bps: estimator.media_bps(),
             estimator,
             shared,
             on_target_bitrate,
@@ -54,9 +55,10 @@ impl CongestionControl {
             .pacing_bitrate_bps
             .store(self.estimator.pacing_bps(now) as u32, Ordering::Relaxed);
         shared.target_bitrate_bps.store(target as u32, Ordering::Relaxed);
-        if (target - self.told_bps).abs() >= self.told_bps * CHANGE_TOLD {
-            self.told_bps = target;
-            (self.on_target_bitrate)(target as u32);
+        let media = self.estimator.media_bps();
+        if (media - self.told_bps).abs() >= self.told_bps * CHANGE_TOLD {
+            self.told_bps = media;
+            (self.on_target_bitrate)(media as u32);
         }
     }
 }
