@@ -1,5 +1,5 @@
 //! Hosts, NATs and bad links on one Linux machine: network namespaces joined by links that delay, lose and pace
-//! packets as told. For tests and benchmarks only; the product never sees it.
+//! packets as told. For tests and benchmarks only; the product never sees it. On other systems there is nothing in it.
 //!
 //! A plan goes in as text, a [`Lab`] comes out: commands run on its hosts, and its links are changed while they run.
 //! What a link does to its packets is [`Pipe`], which holds no clock and no device. One thread, `network-lab`, moves

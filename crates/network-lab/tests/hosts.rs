@@ -1,4 +1,5 @@
 //! Hosts with their interfaces, and labs beside each other.
+#![cfg(target_os = "linux")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! What links do to the packets of real sockets.
+#![cfg(target_os = "linux")]
 
 mod common;
 

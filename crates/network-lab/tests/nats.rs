@@ -1,4 +1,5 @@
 //! NATs, as the sockets behind and before them find them.
+#![cfg(target_os = "linux")]
 
 mod common;
 
