@@ -10,6 +10,9 @@ use super::super::report::{camera_of, number};
 /// The picture everybody sends.
 pub const FULL_HEIGHT: f64 = 720.0;
 
+/// While a call begins, its picture may be small.
+const BEGINNING_S: f64 = 2.0;
+
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -22,6 +25,7 @@ pub enum Figure {
     LongestFreeze,
     FramesPerSecond,
     LastHeight,
+    LowestHeight,
     FullSizeAfter,
     Psnr,
     KeyFrames,
@@ -61,6 +65,7 @@ impl Figure {
             Self::LongestFreeze => ("longest freeze, ms", 0, Better::Less),
             Self::FramesPerSecond => ("frames a second", 1, Better::More),
             Self::LastHeight => ("height at the end, rows", 0, Better::More),
+            Self::LowestHeight => ("lowest height after 2 s, rows", 0, Better::More),
             Self::FullSizeAfter => ("first frame to full size, s", 1, Better::Less),
             Self::Psnr => ("picture at full size, PSNR-Y, dB", 1, Better::More),
             Self::KeyFrames => ("key frames", 0, Better::Less),
@@ -95,6 +100,7 @@ pub fn of_reports(guest: &Value, host: &Value) -> anyhow::Result<Figures> {
         (Figure::LongestFreeze, number(&video["freezes"]["longest_ms"])),
         (Figure::FramesPerSecond, number(&video["fps"])),
         (Figure::LastHeight, number(&video["height"])),
+        (Figure::LowestHeight, lowest_height(&video)),
         (Figure::FullSizeAfter, full_size_after_s(&video)),
         (Figure::KeyFrames, number(&video["keyframes"])),
         (Figure::Bitrate, times(1e-3, &video["bitrate_bps"])),
@@ -120,6 +126,17 @@ fn full_size_after_s(video: &Value) -> Option<f64> {
     })
 }
 
+/// Of all pictures once the beginning is over.
+fn lowest_height(video: &Value) -> Option<f64> {
+    let sizes = video["resolutions"].as_array()?;
+    let end_of_beginning = number(&sizes.first()?["at_s"])? + BEGINNING_S;
+    let last_of_beginning = sizes
+        .iter()
+        .rposition(|size| number(&size["at_s"]) <= Some(end_of_beginning))?;
+    let heights = sizes[last_of_beginning..].iter().map(|size| number(&size["height"]));
+    heights.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::min)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +150,20 @@ mod tests {
         assert_eq!(sizes(json!([full])), Some(0.0));
         assert_eq!(sizes(json!([small])), Some(f64::INFINITY));
         assert_eq!(sizes(json!([])), None);
+    }
+
+    #[test]
+    fn the_lowest_height_leaves_the_beginning_out() {
+        let size = |at_s: f64, height: u32| json!({"at_s": at_s, "height": height});
+        let lowest = |sizes: &[Value]| lowest_height(&json!({ "resolutions": sizes }));
+        let begun = [size(10.0, 180), size(10.5, 360), size(11.0, 720)];
+        assert_eq!(lowest(&begun), Some(720.0));
+        assert_eq!(
+            lowest(&[&begun[..], &[size(30.0, 540), size(31.0, 720)]].concat()),
+            Some(540.0)
+        );
+        assert_eq!(lowest(&[size(10.0, 360), size(13.0, 720)]), Some(360.0));
+        assert_eq!(lowest(&[]), None);
     }
 
     #[test]

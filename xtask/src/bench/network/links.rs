@@ -62,7 +62,7 @@ impl Link {
 use Figure::{
     AudioConcealed, BackAfter, DropConcealed, DropFreezes, DropGap, DropLatency, DropUnder150, DropUnder400,
     FirstFrame, FramesPerSecond, Freezes, FullSizeAfter, LastHeight, LatencyP50, LatencyP95, LatencyP99, LongestFreeze,
-    Psnr,
+    LowestHeight, Psnr,
 };
 
 /// In the order they are measured.
@@ -120,7 +120,7 @@ pub const LINKS: [Link; 10] = [
             (AudioConcealed, 2.3, 2.3),
             (FirstFrame, 458.0, 458.0),
         ],
-        asked: &[(LastHeight, 720.0), (LongestFreeze, 200.0)],
+        asked: &[(LowestHeight, 720.0), (LongestFreeze, 200.0)],
     },
     Link {
         name: "loss-5-rtt-100",
@@ -274,7 +274,8 @@ mod tests {
     #[test]
     fn the_stricter_limit_counts() {
         assert_eq!(link("clean").limit(LatencyP50), Some(30.0));
-        assert_eq!(link("loss-10").limit(LastHeight), Some(720.0));
+        assert_eq!(link("loss-10").limit(LastHeight), Some(360.0));
+        assert_eq!(link("loss-10").limit(LowestHeight), Some(720.0));
         assert_eq!(link("loss-5-rtt-100").limit(Freezes), Some(1.0));
         assert_eq!(link("rate-drop").limit(DropGap), Some(500.0));
         assert_eq!(link("clean").limit(LongestFreeze), None);
