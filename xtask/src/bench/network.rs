@@ -160,9 +160,13 @@ impl Bench<'_> {
         let picture = (link.picture && !self.options.no_picture).then(|| {
             eprintln!("{}: picture", link.title);
             self.run(|session| {
-                let comparer = Comparer::new(&self.clip)?;
-                let comparison = session.watched(link, PICTURE_SECONDS, comparer)?.finish()?;
-                Ok(Figures::from([(Figure::Psnr, comparison.psnr_y_db)]))
+                let viewer = (Vec::new(), Comparer::new(&self.clip)?);
+                let (seen, comparer) = session.watched(link, PICTURE_SECONDS, viewer)?;
+                let gap = watch::longest_gap(&seen).context("there was one picture at most")?;
+                Ok(Figures::from([
+                    (Figure::Psnr, comparer.finish()?.psnr_y_db),
+                    (Figure::LongestGap, gap.as_secs_f64() * 1e3),
+                ]))
             })
         });
         let picture = picture.transpose()?;
@@ -211,9 +215,10 @@ fn cells(link: &Link, runs: &[Run], picture: Option<&Run>) -> Vec<Cell> {
     let all: BTreeSet<Figure> = measured.chain(asked).copied().collect();
     let cell = |figure: Figure| {
         let (name, digits, better) = figure.about();
-        let of = match figure {
-            Figure::Psnr => picture.as_slice(),
-            _ => &runs.iter().collect::<Vec<_>>(),
+        let of = if figure.is_of_picture() {
+            picture.as_slice()
+        } else {
+            &runs.iter().collect::<Vec<_>>()
         };
         let worst = match better {
             Better::Less => f64::INFINITY,
@@ -256,14 +261,14 @@ fn print(link: &Link, measured: &Measured) {
         measured.runs.len(),
     ));
     emit(&format!(
-        "{:<36} {:>10} {:>8} {:>8} {:>9}  verdict",
+        "{:<40} {:>10} {:>8} {:>8} {:>9}  verdict",
         "figure", "Chromium", "asked", "median", "(worst)"
     ));
     for Cell { chromium, line } in &measured.cells {
         let chromium = chromium.as_deref().unwrap_or("-");
         let (median, worst) = (value(line.median), format!("({})", value(line.worst)));
         emit(&format!(
-            "{:<36} {chromium:>10} {:>8} {median:>8} {worst:>9}  {}",
+            "{:<40} {chromium:>10} {:>8} {median:>8} {worst:>9}  {}",
             line.figure, line.asked, line.verdict
         ));
     }

@@ -28,6 +28,7 @@ pub enum Figure {
     LowestHeight,
     FullSizeAfter,
     Psnr,
+    LongestGap,
     KeyFrames,
     Bitrate,
     TargetBitrate,
@@ -68,6 +69,7 @@ impl Figure {
             Self::LowestHeight => ("lowest height after 2 s, rows", 0, Better::More),
             Self::FullSizeAfter => ("first frame to full size, s", 1, Better::Less),
             Self::Psnr => ("picture at full size, PSNR-Y, dB", 1, Better::More),
+            Self::LongestGap => ("longest gap in the run for pictures, ms", 0, Better::Less),
             Self::KeyFrames => ("key frames", 0, Better::Less),
             Self::Bitrate => ("video received, kbit/s", 0, Better::More),
             Self::TargetBitrate => ("target of the sender, kbit/s", 0, Better::More),
@@ -82,6 +84,11 @@ impl Figure {
             Self::DropConcealed => ("rate drop: audio concealed in 5 s, %", 1, Better::Less),
             Self::BackAfter => ("rate back: 80 % of it after, s", 1, Better::Less),
         }
+    }
+
+    /// Whether it is measured in the run in which pictures are compared.
+    pub fn is_of_picture(self) -> bool {
+        matches!(self, Self::Psnr | Self::LongestGap)
     }
 }
 

@@ -57,7 +57,7 @@ impl Session<'_> {
         let call = Call::start(self, link, step.seconds, true).and_then(|call| call.step(&watch, step));
         let seen = watch.finish();
         let (mut figures, began, mut course) = call?;
-        course.shown = seen?.iter().filter_map(|seen| shown(seen, began)).collect();
+        course.shown = seen?.iter().map(|seen| shown(seen, began)).collect();
         figures.extend(course.figures());
         Ok(figures)
     }
@@ -86,11 +86,11 @@ impl Session<'_> {
     }
 }
 
-fn shown(seen: &Seen, began: Instant) -> Option<Shown> {
-    Some(Shown {
+fn shown(seen: &Seen, began: Instant) -> Shown {
+    Shown {
         at: seen.at.saturating_duration_since(began),
-        latency: Duration::from_millis(seen.latency_ms?),
-    })
+        latency: seen.latency_ms.map(Duration::from_millis),
+    }
 }
 
 struct Call<'a> {

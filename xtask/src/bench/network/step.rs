@@ -13,11 +13,11 @@ const STEADY: Duration = Duration::from_secs(5);
 /// As in reports.
 const FREEZE: Duration = Duration::from_millis(150);
 
-/// A picture, by the time it was shown since the first one, and its latency.
+/// A picture, by the time it was shown since the first one, and its latency; none when its stamp could not be read.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown {
     pub at: Duration,
-    pub latency: Duration,
+    pub latency: Option<Duration>,
 }
 
 /// Bytes that have come through the link, at a time since the first picture.
@@ -53,7 +53,7 @@ impl Course {
         let highest = self
             .between(self.drop, self.back)
             .iter()
-            .map(|shown| shown.latency)
+            .filter_map(|shown| shown.latency)
             .max();
         let ms = |span: Duration| span.as_secs_f64() * 1e3;
         let found = [
@@ -87,13 +87,15 @@ impl Course {
     /// Seconds from the drop until latency stays under a limit for a second; infinite when it never does.
     fn calm_after(&self, limit: Duration) -> f64 {
         let during = self.between(self.drop, self.back);
-        let Some(first_bad) = during.iter().position(|shown| shown.latency >= limit) else {
+        let Some(first_bad) = during.iter().position(|shown| shown.latency >= Some(limit)) else {
             return 0.0;
         };
         let calm_from = |index: usize| {
             let start = during[index].at;
             let window = during[index..].iter().take_while(|shown| shown.at < start + CALM);
-            start + CALM <= self.back && window.clone().count() > 4 && window.clone().all(|shown| shown.latency < limit)
+            start + CALM <= self.back
+                && window.clone().count() > 4
+                && window.clone().all(|shown| shown.latency < Some(limit))
         };
         let calm = (first_bad..during.len()).find(|index| calm_from(*index));
         calm.map_or(f64::INFINITY, |index| (during[index].at - self.drop).as_secs_f64())
@@ -146,7 +148,7 @@ mod tests {
             .filter(|at| !gap_ms.contains(at));
         let shown = times.map(|at| Shown {
             at: MS * at,
-            latency: MS * latency_ms(at),
+            latency: Some(MS * latency_ms(at)),
         });
         let mut bytes = 0;
         let passed = (0..300_u32).map(|number| {

@@ -50,11 +50,17 @@ impl Viewer for Vec<Seen> {
     }
 }
 
-/// What they look like.
-impl Viewer for Comparer {
+/// When they came and what they look like.
+impl Viewer for (Vec<Seen>, Comparer) {
     fn picture(&mut self, seen: Seen, luma: Vec<u8>) {
-        self.add(luma, seen.width, seen.height);
+        self.0.push(seen);
+        self.1.add(luma, seen.width, seen.height);
     }
+}
+
+/// Between two pictures, whatever the reason: reports leave out what was meant as a pause.
+pub fn longest_gap(seen: &[Seen]) -> Option<Duration> {
+    seen.windows(2).map(|pair| pair[1].at - pair[0].at).max()
 }
 
 /// Whoever looks on, until `finish`.
