@@ -43,6 +43,9 @@ struct Trial {
     rate_bps: f64,
     /// The target before the first fall, to go back to.
     target_bps: f64,
+    /// Since the last fall.
+    packets: usize,
+    lost: usize,
 }
 
 impl Trial {
@@ -57,6 +60,10 @@ impl Losses {
     pub(super) fn record(&mut self, now: Instant, lost: bool) {
         self.fates.push_back((now, lost));
         self.lost += usize::from(lost);
+        if let Some(trial) = &mut self.trial {
+            trial.packets += 1;
+            trial.lost += usize::from(lost);
+        }
         self.smoothed += (f64::from(u8::from(lost)) - self.smoothed) / SMOOTHED_PACKETS;
         while let Some((at, lost)) = self.fates.front().copied()
             && (now.saturating_duration_since(at) > WINDOW && self.fates.len() > LEAST_PACKETS
@@ -89,7 +96,12 @@ impl Losses {
                 loss,
                 rate_bps,
                 target_bps,
+                packets: 0,
+                lost: 0,
             });
+        }
+        if let Some(trial) = &mut self.trial {
+            (trial.packets, trial.lost) = (0, 0);
         }
         self.fates.clear();
         self.lost = 0;
@@ -108,11 +120,12 @@ impl Losses {
 
     /// What the last fall has shown, with the rate that is sent now; the target to go back to when it was in vain.
     pub(super) fn judge(&mut self, rate_bps: f64) -> Option<f64> {
-        if self.fates.len() < TELLING_PACKETS || !self.is_on_trial(rate_bps) {
+        let shows = |trial: &Trial| trial.packets >= TELLING_PACKETS;
+        if !self.trial.as_ref().is_some_and(shows) || !self.is_on_trial(rate_bps) {
             return None;
         }
         let trial = self.trial.take()?;
-        let fraction = self.fraction()?;
+        let fraction = trial.lost as f64 / trial.packets as f64;
         if fraction <= (trial.loss + trial.of_full_link(rate_bps)) / 2.0 {
             return None;
         }
@@ -123,10 +136,10 @@ impl Losses {
     /// The path may have become better.
     pub(super) fn forget(&mut self, now: Instant) {
         let before = self.forgotten_at.replace(now).unwrap_or(now);
-        if let Some(fraction) = self.fraction().filter(|fraction| *fraction < self.own) {
+        if self.smoothed < self.own {
             let elapsed = now.saturating_duration_since(before);
             let kept = FORGET_PER_SECOND.powf(elapsed.as_secs_f64());
-            self.own = fraction + (self.own - fraction) * kept;
+            self.own = self.smoothed + (self.own - self.smoothed) * kept;
         }
     }
 }
@@ -174,11 +187,12 @@ mod tests {
         losses.fell(2e6, 2.3e6);
         feed(&mut losses, start, 1_000, 3);
         assert_eq!(losses.judge(1.2e6), Some(2.3e6));
-        feed(&mut losses, start, 2_000, 201);
-        feed(&mut losses, start, 3_000, 201);
+        for second in 2..8 {
+            feed(&mut losses, start, second * 1_000, 201);
+        }
         losses.forget(start + Duration::from_millis(3_000));
         losses.forget(start + Duration::from_millis(8_000));
-        feed(&mut losses, start, 4_000, 4);
+        feed(&mut losses, start, 9_000, 4);
         assert!(losses.excess().unwrap() > 0.15);
     }
 }

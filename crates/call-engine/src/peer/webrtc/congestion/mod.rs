@@ -9,6 +9,7 @@ mod estimator;
 #[cfg(test)]
 mod link_model;
 mod loss;
+mod trains;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
