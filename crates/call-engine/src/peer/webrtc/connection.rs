@@ -170,6 +170,7 @@ impl WebRtcConnection {
             .await
             .map_err(|error| PeerError::LocalDescription(error.to_string()))?;
         self.inner.gathering_since.get_or_init(Instant::now);
+        let sdp = description::announce_parity(&sdp, &self.inner.shared.local);
         Ok(self.inner.exposure.description(sdp))
     }
 

@@ -46,8 +46,8 @@ impl Delivery {
         let counters = self.shared.received.of(stream.kind);
         let bytes = (rtp.header.marshal_size() + rtp.payload.len()) as u64;
         counters.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if stream.role == Role::Repair {
-            // Still on the repair stream: padding that probes the path.
+        if stream.role != Role::Primary {
+            // Still on the repair stream: padding that probes the path. Parity ended before.
             return;
         }
         if rtp.payload.len() > MAX_RECEIVED_PAYLOAD_BYTES {

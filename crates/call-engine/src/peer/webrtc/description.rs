@@ -6,11 +6,13 @@
 use std::collections::HashMap;
 
 use super::handshake::Fingerprint;
-use super::streams::{Role, STREAM_KINDS, SsrcUse};
+use super::streams::{LocalStreams, Role, STREAM_KINDS, SsrcUse};
 use crate::peer::PeerError;
 
 /// Ours have under 6 KiB.
 const MAX_DESCRIPTION_BYTES: usize = 64 * 1024;
+/// Our own attribute: the SSRC of a section's parity.
+const PARITY_ATTRIBUTE: &str = "a=x-visavis-parity:";
 /// SSRCs one section may announce: a stream, its repair, and room for one more pair.
 const MAX_SSRCS_PER_SECTION: usize = 4;
 
@@ -139,6 +141,9 @@ fn section_ssrcs(section: &str) -> Result<Vec<(u32, Role)>, DescriptionProblem> 
             let mut numbers = group.split(' ').skip(1);
             let repair = numbers.next().and_then(|number| number.parse().ok());
             repairs.push(repair.ok_or(DescriptionProblem::BadSsrcs)?);
+        } else if let Some(number) = line.strip_prefix(PARITY_ATTRIBUTE) {
+            let ssrc = number.parse().map_err(|_| DescriptionProblem::BadSsrcs)?;
+            ssrcs.push((ssrc, Role::Parity));
         } else if let Some(attribute) = line.strip_prefix("a=ssrc:") {
             let number = attribute.split(' ').next().unwrap_or_default();
             let ssrc = number.parse().map_err(|_| DescriptionProblem::BadSsrcs)?;
@@ -151,23 +156,40 @@ fn section_ssrcs(section: &str) -> Result<Vec<(u32, Role)>, DescriptionProblem> 
         }
     }
     for (ssrc, role) in &mut ssrcs {
-        if repairs.contains(ssrc) {
+        if *role == Role::Primary && repairs.contains(ssrc) {
             *role = Role::Repair;
         }
     }
     Ok(ssrcs)
 }
 
+/// Adds to our description which SSRCs carry parity; whoever does not know the attribute skips it (RFC 8866, section 5.13).
+pub(super) fn announce_parity(sdp: &str, local: &LocalStreams) -> String {
+    let mut sections = sdp.split("\nm=");
+    let mut announced = sections.next().unwrap_or_default().to_owned();
+    let mut kinds = STREAM_KINDS.into_iter();
+    for section in sections {
+        let ssrc = kinds.next().and_then(|kind| local.of(kind).ssrc_parity);
+        announced = announced + "\nm=" + section;
+        if let Some(ssrc) = ssrc {
+            announced = announced.trim_end().to_owned() + &format!("\r\n{PARITY_ATTRIBUTE}{ssrc}\r");
+        }
+    }
+    announced.trim_end().to_owned() + "\r\n"
+}
+
 /// The text of each media section without its `m=`.
 fn media_sections(sdp: &str) -> impl Iterator<Item = &str> {
     // The line break keeps "m=" inside a value from counting.
-    sdp.split("\nm=").skip(1)
+    sdp.split("\nm=").skip(1).map(str::trim_end)
 }
 
 #[cfg(test)]
 mod tests {
     use call_media::frame::{StreamKind, VideoKind};
     use proptest::prelude::*;
+
+    use super::super::streams::draw_local_streams;
 
     use super::*;
 
@@ -222,6 +244,25 @@ mod tests {
         );
         assert_eq!(of(31).kind, StreamKind::Video(VideoKind::Screen));
         assert_eq!(streams.len(), 5);
+    }
+
+    #[test]
+    fn parity_is_announced_in_the_sections_of_pictures() {
+        let (local, _) = draw_local_streams().unwrap();
+        let announced = announce_parity(&offer(), &local);
+        let streams = check(&announced).unwrap().streams;
+        assert_eq!(streams.len(), 7);
+        for kind in STREAM_KINDS {
+            if let Some(ssrc) = local.of(kind).ssrc_parity {
+                let role = Role::Parity;
+                assert_eq!(streams.get(&ssrc), Some(&SsrcUse { kind, role }));
+            }
+        }
+        let without: String = announced
+            .split_inclusive('\n')
+            .filter(|line| !line.starts_with(PARITY_ATTRIBUTE))
+            .collect();
+        assert_eq!(without, offer());
     }
 
     #[test]

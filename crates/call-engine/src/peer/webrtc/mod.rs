@@ -20,6 +20,7 @@
 //! | `congestion` | what bitrate the path can carry |
 //! | `pacer` | spreads packets over time, sound first |
 //! | `nack` | asks for lost packets again |
+//! | `parity` | mends single losses on a long way without asking |
 //! | `rtx` | undoes retransmission wrapping |
 //! | `delivery` | received RTP to the packet sinks |
 //!
@@ -40,6 +41,7 @@ mod handshake_repeats;
 mod identity_tests;
 mod nack;
 mod pacer;
+mod parity;
 mod rtx;
 mod send;
 mod setup;

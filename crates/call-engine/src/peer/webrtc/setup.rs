@@ -246,6 +246,7 @@ mod handlers {
     use super::super::delivery::Delivery;
     use super::super::nack::NackSender;
     use super::super::pacer::PacerHandler;
+    use super::super::parity::ParityHandler;
     use super::super::rtx::RtxUnwrap;
     use super::super::streams::Shared;
     use super::super::wire_tap::WireTap;
@@ -255,6 +256,8 @@ mod handlers {
     const WIRE_TAP: usize = 500;
     /// Behind the FEC decoder's place, in front of the NACK generator.
     const RTX_UNWRAP: usize = 6_500;
+    /// Between the repair stream and the requests for repairs.
+    const PARITY: usize = 6_600;
     /// Next to the application, behind all that records arrivals.
     const DELIVERY: usize = 14_000;
 
@@ -280,6 +283,7 @@ mod handlers {
             .with(Slot::Pacer, InChain::new(PacerHandler::new(Arc::clone(shared))))
             .with(Slot::NackResponder, NackResponderBuilder::new().build())
             .with(Slot::from(RTX_UNWRAP), InChain::new(RtxUnwrap::default()))
+            .with(Slot::from(PARITY), InChain::new(ParityHandler::new(Arc::clone(shared))))
             .with(Slot::NackGenerator, InChain::new(NackSender::new(Arc::clone(shared))))
             .with(
                 Slot::TwccReceiver,

@@ -4,7 +4,7 @@
 //! worker drives the connection: counters are atomics, maps are behind short locks.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -55,11 +55,13 @@ impl<T> PerStream<T> {
     }
 }
 
-/// Whether an SSRC carries a stream or its retransmissions (RFC 4588).
+/// Whether an SSRC carries a stream, its retransmissions (RFC 4588) or its parity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Primary,
     Repair,
+    /// See [`super::parity`].
+    Parity,
 }
 
 /// What one SSRC is.
@@ -75,6 +77,8 @@ pub(super) struct LocalStream {
     pub(super) ssrc: u32,
     /// Of retransmissions; only video has them.
     pub(super) ssrc_rtx: Option<u32>,
+    /// Of parity, which video has too.
+    pub(super) ssrc_parity: Option<u32>,
     /// Unlike any other end's: the crate confuses two tracks of one name.
     pub(super) track_id: String,
     pub(super) first_sequence_number: u16,
@@ -86,6 +90,10 @@ impl LocalStream {
         Ok(Self {
             ssrc: random.ssrc()?,
             ssrc_rtx: match kind {
+                StreamKind::Audio => None,
+                StreamKind::Video(_) => Some(random.ssrc()?),
+            },
+            ssrc_parity: match kind {
                 StreamKind::Audio => None,
                 StreamKind::Video(_) => Some(random.ssrc()?),
             },
@@ -222,6 +230,8 @@ pub(super) struct Shared {
     pub(super) pacing_bitrate_bps: AtomicU32,
     /// How long what waits in the pacer will take, microseconds.
     pub(super) pacer_backlog_us: AtomicU32,
+    /// Packets of a picture under one parity, 0 for none.
+    pub(super) parity_group: AtomicU8,
     rtt_us: AtomicU32,
     last_heard_us: AtomicU64,
     last_consent_us: AtomicU64,
@@ -232,21 +242,15 @@ impl Shared {
         let mut local_by_ssrc = HashMap::new();
         for kind in STREAM_KINDS {
             let stream = local.of(kind);
-            local_by_ssrc.insert(
-                stream.ssrc,
-                SsrcUse {
-                    kind,
-                    role: Role::Primary,
-                },
-            );
-            if let Some(ssrc) = stream.ssrc_rtx {
-                local_by_ssrc.insert(
-                    ssrc,
-                    SsrcUse {
-                        kind,
-                        role: Role::Repair,
-                    },
-                );
+            let uses = [
+                (Some(stream.ssrc), Role::Primary),
+                (stream.ssrc_rtx, Role::Repair),
+                (stream.ssrc_parity, Role::Parity),
+            ];
+            for (ssrc, role) in uses {
+                if let Some(ssrc) = ssrc {
+                    local_by_ssrc.insert(ssrc, SsrcUse { kind, role });
+                }
             }
         }
         let shared = Self {
@@ -265,6 +269,7 @@ impl Shared {
             target_bitrate_bps: AtomicU32::new(0),
             pacing_bitrate_bps: AtomicU32::new(0),
             pacer_backlog_us: AtomicU32::new(0),
+            parity_group: AtomicU8::new(0),
             rtt_us: AtomicU32::new(0),
             last_heard_us: AtomicU64::new(0),
             last_consent_us: AtomicU64::new(0),
@@ -295,6 +300,11 @@ impl Shared {
             .iter()
             .find(|(_, used)| **used == wanted)
             .map(|(ssrc, _)| *ssrc)
+    }
+
+    /// Whether the peer announced parity, and so understands ours.
+    pub(super) fn remote_takes_parity(&self) -> bool {
+        self.remote_map().values().any(|used| used.role == Role::Parity)
     }
 
     /// Takes over what a description of the peer's says; gives back what the one before said.
@@ -374,8 +384,8 @@ mod tests {
             assert_ne!(ours.of(kind).track_id, theirs.of(kind).track_id);
         }
         let shared = Shared::new(ours, Instant::now());
-        // Audio has one SSRC, each picture two.
-        assert_eq!(shared.local_by_ssrc.len(), 5);
+        // Audio has one SSRC, each picture three.
+        assert_eq!(shared.local_by_ssrc.len(), 7);
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl WireTap {
         let counters = self.shared.sent.of(stream.kind);
         let bytes = (packet.header.marshal_size() + packet.payload.len()) as u64;
         counters.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if repair || stream.role == Role::Repair {
+        if repair || stream.role != Role::Primary {
             counters.retransmitted_packets.fetch_add(1, Ordering::Relaxed);
         } else {
             counters.packets.fetch_add(1, Ordering::Relaxed);

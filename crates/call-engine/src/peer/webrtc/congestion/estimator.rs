@@ -147,6 +147,11 @@ impl Estimator {
         self.target_bps * (1.0 - self.losses.smoothed().min(LARGEST_REPAIR_SHARE))
     }
 
+    /// Part of the packets that did not arrive in the last seconds.
+    pub(super) fn loss(&self) -> f64 {
+        self.losses.smoothed()
+    }
+
     /// How fast packets may leave, bit/s.
     pub(super) fn pacing_bps(&self, now: Instant) -> f64 {
         let paced = PACING_FACTOR * self.target_bps;

@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use rtc::interceptor::{BandwidthEstimator, EstimatorStats, PacketReport};
 
+use super::parity;
 use super::streams::Shared;
 use estimator::{Estimator, Fate};
 
@@ -56,6 +57,14 @@ impl CongestionControl {
             .pacing_bitrate_bps
             .store(self.estimator.pacing_bps(now) as u32, Ordering::Relaxed);
         shared.target_bitrate_bps.store(target as u32, Ordering::Relaxed);
+        let group = match shared.remote_takes_parity() {
+            true => {
+                let present = shared.parity_group.load(Ordering::Relaxed);
+                parity::group_size(present, shared.rtt(), self.estimator.loss(), target)
+            }
+            false => 0,
+        };
+        shared.parity_group.store(group, Ordering::Relaxed);
         let media = self.estimator.media_bps();
         if (media - self.told_bps).abs() >= self.told_bps * CHANGE_TOLD {
             self.told_bps = media;
