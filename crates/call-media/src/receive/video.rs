@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::key_frame_requests::KeyFrameRequests;
+use super::video_statistics::Sending;
 pub use super::video_statistics::{Freezes, VideoReceiveStatistics};
 use crate::codec::h264::H264Decoder;
 use crate::codec::{VideoCodecError, VideoDecoder};
@@ -75,12 +76,12 @@ impl VideoReceiver {
 
     /// The sender stops on purpose: the gap that begins now is no freeze.
     pub fn pause(&self) {
-        self.shared.statistics().forget_gap();
+        self.shared.statistics().set_sending(Sending::Paused);
     }
 
     /// The sender goes on: the gap that ends with the next picture is no freeze.
     pub fn resume(&self) {
-        self.shared.statistics().forget_gap();
+        self.shared.statistics().set_sending(Sending::Going);
     }
 
     /// What comes from now on is on a new connection: it counts its packets from elsewhere and begins with a key

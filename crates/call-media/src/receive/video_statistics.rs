@@ -11,6 +11,14 @@ const FREEZE: Duration = Duration::from_millis(150);
 /// Changes of size that are remembered.
 const MAX_RESOLUTIONS: usize = 256;
 
+/// What the sender said of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Sending {
+    #[default]
+    Going,
+    Paused,
+}
+
 /// Gaps over 150 ms between pictures, deliberate pauses not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Freezes {
@@ -71,6 +79,7 @@ pub struct VideoReceiveStatistics {
     pub packets_late: u64,
     stamp_seen: Option<u16>,
     gap_measured: bool,
+    sending: Sending,
 }
 
 impl VideoReceiveStatistics {
@@ -93,9 +102,12 @@ impl VideoReceiveStatistics {
         self.read_stamp(frame, stamp::unix_ms_now());
     }
 
-    /// The next gap is deliberate.
-    pub(super) fn forget_gap(&mut self) {
-        self.gap_measured = false;
+    /// The sender stops or goes on, as it said: the gap is deliberate. Saying again what is known changes nothing.
+    pub(super) fn set_sending(&mut self, sending: Sending) {
+        if self.sending != sending {
+            self.sending = sending;
+            self.gap_measured = false;
+        }
     }
 
     fn on_gap(&mut self, gap: Duration) {
@@ -137,11 +149,14 @@ mod tests {
         for ms in [1_000, 1_033, 1_183, 1_500] {
             statistics.on_presented(&picture, start + Duration::from_millis(ms), start);
         }
-        statistics.forget_gap();
+        statistics.set_sending(Sending::Paused);
+        statistics.set_sending(Sending::Going);
         statistics.on_presented(&picture, start + Duration::from_secs(60), start);
+        statistics.set_sending(Sending::Going);
+        statistics.on_presented(&picture, start + Duration::from_millis(60_300), start);
         let expected = Freezes {
-            count: 1,
-            total: Duration::from_millis(317),
+            count: 2,
+            total: Duration::from_millis(617),
             longest: Duration::from_millis(317),
         };
         assert_eq!(statistics.freezes, expected);
