@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use call_media::frame::StreamKind;
 use rtc::interceptor::{BandwidthEstimator, EstimatorStats, PacketReport};
 
 use super::streams::Shared;
@@ -54,15 +55,22 @@ impl CongestionControl {
             .pacing_bitrate_bps
             .store(self.estimator.pacing_bps(now) as u32, Ordering::Relaxed);
         shared.target_bitrate_bps.store(target as u32, Ordering::Relaxed);
-        if (target - self.told_bps).abs() >= self.told_bps * CHANGE_TOLD {
-            self.told_bps = target;
-            (self.on_target_bitrate)(target as u32);
+        shared.sound.set_room_bps(self.estimator.room_bps(now) as u32);
+        // Copies of sound are no media: what they take is missing elsewhere.
+        let for_media = (target - f64::from(shared.sound.copies_bps())).max(0.0);
+        if (for_media - self.told_bps).abs() >= self.told_bps * CHANGE_TOLD {
+            self.told_bps = for_media;
+            (self.on_target_bitrate)(for_media as u32);
         }
     }
 }
 
 impl BandwidthEstimator for CongestionControl {
     fn on_reports(&mut self, now: Instant, reports: &[PacketReport]) {
+        let sound = self.shared.local.of(StreamKind::Audio).ssrc;
+        for report in reports.iter().filter(|report| report.ssrc == sound) {
+            self.shared.sound.fate(!report.arrived);
+        }
         let fates = reports.iter().map(|report| Fate {
             departure: report.departure,
             arrival: report.arrival.filter(|_| report.arrived),
