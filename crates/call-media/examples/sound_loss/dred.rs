@@ -136,7 +136,7 @@ pub fn repair(frames: &[[f32; FRAME_SAMPLES]], arrived: &[bool], way: Way, perce
                     let (data, bytes) = (packet.as_ptr(), packet.len() as i32);
                     sys::opus_dred_parse(dred_decoder, dred, data, bytes, back, 48_000, &raw mut end, 0)
                 })?;
-                (told >= back).then_some((next, back))
+                (told > 0).then_some(back)
             }
             None => None,
         };
@@ -151,7 +151,7 @@ pub fn repair(frames: &[[f32; FRAME_SAMPLES]], arrived: &[bool], way: Way, perce
             } else if coarse {
                 let packet = &packets[number + 1];
                 sys::opus_decode_float(decoder, packet.as_ptr(), packet.len() as i32, out, samples, 1)
-            } else if let Some((_, back)) = told {
+            } else if let Some(back) = told {
                 sys::opus_decoder_dred_decode_float(decoder, dred, back, out, samples)
             } else {
                 concealed += 1;

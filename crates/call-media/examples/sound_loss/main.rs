@@ -1,5 +1,6 @@
 //! What is left of speech on a network that loses packets, by the ways to repair it:
-//! `cargo run --release -p call-media --example sound_loss -- SPEECH.wav FOLDER` (48 kHz, mono), then
+//! `cargo run --release -p call-media --example sound_loss -- SPEECH.wav FOLDER [WAY]` (48 kHz, mono; a
+//! part of the ways' names), then
 //! `python3 crates/call-media/examples/sound_loss/score.py SPEECH.wav FOLDER` for PESQ and STOI.
 //!
 //! Every way sees the same seeded losses, and a playout that waits as long as its copies take: what is compared is the
@@ -109,17 +110,18 @@ fn main() -> Result<(), Failure> {
     let (Some(speech), Some(folder)) = (arguments.next(), arguments.next()) else {
         return Err("give a WAV file of 48 kHz, mono, and a folder for what is heard".into());
     };
+    let chosen = arguments.next().unwrap_or_default();
     let frames = read(Path::new(&speech))?;
     std::fs::create_dir_all(&folder)?;
     println!("pattern   way       kbit/s  made up %  encode us  decode us a packet");
     for pattern in PATTERNS {
         let arrived = arrivals(frames.len(), pattern);
-        for way in WAYS {
+        for way in WAYS.into_iter().filter(|way| way.name.contains(&chosen)) {
             let outcome = repair(&frames, &arrived, way, pattern.0)?;
             report(Path::new(&folder), pattern, way.name, frames.len(), &outcome)?;
         }
         #[cfg(feature = "dred")]
-        for way in dred::WAYS {
+        for way in dred::WAYS.into_iter().filter(|way| way.name.contains(&chosen)) {
             let outcome = dred::repair(&frames, &arrived, way, pattern.0)?;
             report(Path::new(&folder), pattern, way.name, frames.len(), &outcome)?;
         }
