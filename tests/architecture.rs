@@ -19,6 +19,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "crates/signaling-protocol",
         &[
+            "network-lab",
             "call-core",
             "call-media",
             "call-engine",
@@ -41,6 +42,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "crates/trust",
         &[
+            "network-lab",
             "call-core",
             "call-media",
             "call-engine",
@@ -62,6 +64,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "crates/contact-book",
         &[
+            "network-lab",
             "call-core",
             "call-media",
             "call-engine",
@@ -79,6 +82,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "crates/call-core",
         &[
+            "network-lab",
             "contact-book",
             "rusqlite",
             "keyring",
@@ -103,6 +107,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "crates/call-media",
         &[
+            "network-lab",
             "call-core",
             "call-engine",
             "signaling-protocol",
@@ -117,10 +122,32 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "eframe",
         ],
     ),
-    ("crates/call-engine", &["visavis", "egui", "eframe", "winit"]),
+    (
+        "crates/call-engine",
+        &["visavis", "network-lab", "egui", "eframe", "winit"],
+    ),
+    (
+        "crates/network-lab",
+        &[
+            "signaling-protocol",
+            "trust",
+            "contact-book",
+            "call-core",
+            "call-media",
+            "call-engine",
+            "signaling-server",
+            "visavis",
+            "tokio",
+            "webrtc",
+            "rtc",
+            "egui",
+            "eframe",
+        ],
+    ),
     (
         ".",
         &[
+            "network-lab",
             "call-core",
             "trust",
             "contact-book",
@@ -141,6 +168,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "signaling-server",
         &[
+            "network-lab",
             "call-core",
             "call-media",
             "call-engine",

@@ -9,8 +9,9 @@ build="build-essential cmake nasm pkg-config libclang-dev libasound2-dev libpipe
 # What the window loads when it opens, and the software renderer for machines without a GPU.
 run="libgl1 libegl1 libgl1-mesa-dri libxkbcommon0 libxkbcommon-x11-0 libx11-6 libx11-xcb1 libxcursor1 libxi6
 libxrandr2 libwayland-client0 libwayland-egl1"
-# A display, a mouse and a camera for it, a sound system without sound cards, and somebody to speak.
-test="xvfb xdotool xclip openbox imagemagick pulseaudio pulseaudio-utils espeak-ng sox procps ca-certificates git"
+# A display, a mouse and a camera for it, a sound system without sound cards, and somebody to speak; networks with NATs.
+test="xvfb xdotool xclip openbox imagemagick pulseaudio pulseaudio-utils espeak-ng sox procps ca-certificates git
+iproute2 nftables conntrack"
 
 case "${1:-}" in
     build) wanted="$build" ;;

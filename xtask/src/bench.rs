@@ -2,6 +2,9 @@
 
 pub mod call;
 mod clip;
+#[cfg(target_os = "linux")]
+pub mod network;
 mod picture;
 mod process;
+mod report;
 mod table;

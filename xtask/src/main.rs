@@ -29,14 +29,19 @@ enum Task {
 enum Bench {
     /// A call between two processes on this machine: latency, processor, memory, picture
     Call(bench::call::Options),
+    /// Calls over bad networks, beside what Chromium makes of the same ones; needs root
+    #[cfg(target_os = "linux")]
+    Network(bench::network::Options),
 }
 
 fn main() -> ExitCode {
     let done = match CommandLine::parse().task {
         Task::Check => check::run(),
-        Task::Bench {
-            what: Bench::Call(options),
-        } => bench::call::run(&options),
+        Task::Bench { what } => match what {
+            Bench::Call(options) => bench::call::run(&options),
+            #[cfg(target_os = "linux")]
+            Bench::Network(options) => bench::network::run(&options),
+        },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -70,6 +70,7 @@ impl SoundLab {
     /// A sentence that names the package when PulseAudio is not installed, or what it said when it does not start.
     pub fn start() -> Result<Self, String> {
         let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        std::fs::create_dir(directory.path().join("home")).map_err(|error| error.to_string())?;
         let daemon = daemon(directory.path())?;
         let mut lab = Self { directory, daemon };
         lab.wait_until_it_answers()?;
@@ -99,10 +100,12 @@ impl SoundLab {
         Ok(())
     }
 
-    /// What a program needs to find this sound system and no other. ALSA programs see no card.
-    pub fn environment(&self) -> [(&'static str, PathBuf); 2] {
+    /// What a program needs to find this sound system and no other. ALSA programs see no card. Its home is that of a user
+    /// who has never heard anything yet.
+    pub fn environment(&self) -> [(&'static str, PathBuf); 3] {
         let directory = self.directory.path();
         [
+            ("HOME", directory.join("home")),
             (
                 "PULSE_SERVER",
                 PathBuf::from(format!("unix:{}", directory.join("pulse.sock").display())),

@@ -1,9 +1,8 @@
 //! A call between two release processes on this machine, measured from outside and by their own reports.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command};
+use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail, ensure};
@@ -13,8 +12,9 @@ use serde_json::Value;
 
 use super::clip;
 use super::picture::{self, Comparison};
-use super::process::{Display, Process, Usage, build_visavis, load_average};
-use super::table::{Asked, Figure, Line, text};
+use super::process::{Display, Process, Usage, build_visavis, drain, load_average, read_link};
+use super::report::{camera_of, number, read_json};
+use super::table::{Asked, Figure, Line, emit, text};
 
 /// Before this the call is not steady: connecting, first key frames, rate finding.
 const SETTLING: Duration = Duration::from_secs(5);
@@ -395,24 +395,6 @@ impl Bench<'_> {
     }
 }
 
-/// The line `LINK …` of a host.
-fn read_link(out: &mut BufReader<ChildStdout>) -> anyhow::Result<String> {
-    let mut line = String::new();
-    out.read_line(&mut line)?;
-    let link = line
-        .strip_prefix("LINK ")
-        .context("the host printed no link: see above")?;
-    Ok(link.trim().to_owned())
-}
-
-/// Reads what is left, so that a process never waits for a reader.
-fn drain(mut out: BufReader<ChildStdout>) {
-    let mut rest = String::new();
-    if out.read_to_string(&mut rest).is_ok() && !rest.is_empty() {
-        eprintln!("it also wrote: {rest}");
-    }
-}
-
 fn side(report: &Path, before: &Usage, after: &Usage) -> anyhow::Result<Side> {
     let report = read_json(report)?;
     let video = camera_of(&report)?;
@@ -434,25 +416,6 @@ fn side(report: &Path, before: &Usage, after: &Usage) -> anyhow::Result<Side> {
     })
 }
 
-fn read_json(path: &Path) -> anyhow::Result<Value> {
-    let text = fs::read_to_string(path).with_context(|| format!("there is no report at {}", path.display()))?;
-    Ok(serde_json::from_str(&text)?)
-}
-
-/// The camera pictures of the only participant.
-fn camera_of(report: &Value) -> anyhow::Result<Value> {
-    let streams = report["participants"][0]["video_received"].as_array();
-    let camera = streams
-        .into_iter()
-        .flatten()
-        .find(|stream| stream["source"] == "camera");
-    camera.cloned().context("the report has no camera pictures")
-}
-
-fn number(value: &Value) -> Option<f64> {
-    value.as_f64()
-}
-
 /// The recorded pictures.
 fn recording_in(folder: &Path) -> anyhow::Result<PathBuf> {
     for entry in fs::read_dir(folder).context("nothing was recorded")? {
@@ -462,12 +425,4 @@ fn recording_in(folder: &Path) -> anyhow::Result<PathBuf> {
         }
     }
     bail!("no pictures were recorded")
-}
-
-/// The table is for standard output, whatever happens to it.
-fn emit(line: &str) {
-    use std::io::Write;
-    if let Err(error) = writeln!(std::io::stdout(), "{line}") {
-        eprintln!("{line}\n(standard output: {error})");
-    }
 }

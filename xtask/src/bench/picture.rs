@@ -1,16 +1,24 @@
-//! How much of the picture arrives: PSNR of luma between what was recorded on the far side and the clip.
+//! How much of the picture arrives: PSNR of luma between what the far side was shown and the clip.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 
 /// Where the stamp is drawn: these rows are no part of the clip.
 const STAMP_ROWS: usize = 24;
+/// A codec or a scaler smears the stamp a little beyond them.
+const COMPARED_FROM: usize = 32;
 const STAMP_BLOCKS: usize = 48;
+/// The 20 bits of its time.
+const STAMP_TIME: u64 = (1 << 20) - 1;
 /// Pictures of the beginning, while the rate still grows, are not the steady picture.
 const WARM_UP_FRAMES: usize = 150;
+/// Pictures that are looked at to find where the counter began.
+const PLACED_BY: usize = 8;
+/// Fractions of a pixel in scaling.
+const STEPS: u32 = 256;
 /// Shrinks pictures for finding where in the clip one belongs.
 const THUMB: usize = 16;
 
@@ -23,39 +31,46 @@ pub struct Comparison {
     pub frames: usize,
 }
 
-/// Luma of all pictures of a y4m file, one at a time.
-pub struct Luma {
-    file: BufReader<File>,
+/// Luma of all pictures of a y4m stream, one at a time.
+pub struct Luma<R> {
+    stream: R,
     /// Pixels in a row.
     pub width: usize,
     /// Rows.
     pub height: usize,
 }
 
-impl Luma {
+impl Luma<BufReader<File>> {
     /// Opens a file and reads its header.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let mut file = BufReader::new(File::open(path).with_context(|| format!("{} is missing", path.display()))?);
+        let file = File::open(path).with_context(|| format!("{} is missing", path.display()))?;
+        Self::read(BufReader::new(file)).with_context(|| format!("{} cannot be read", path.display()))
+    }
+}
+
+impl<R: BufRead> Luma<R> {
+    /// Reads the header.
+    pub fn read(mut stream: R) -> anyhow::Result<Self> {
         let mut header = String::new();
-        file.read_line(&mut header)?;
-        ensure!(header.starts_with("YUV4MPEG2 "), "{} is no y4m file", path.display());
+        stream.read_line(&mut header)?;
+        ensure!(header.starts_with("YUV4MPEG2 "), "this is no y4m");
         let size = |letter| {
             let word = header.split_whitespace().find(|word| word.starts_with(letter));
             word.and_then(|word| word[1..].parse::<usize>().ok())
         };
         let (width, height) = (size('W').context("no width")?, size('H').context("no height")?);
-        Ok(Self { file, width, height })
+        Ok(Self { stream, width, height })
     }
 
     /// The next picture's luma; `None` at the end, also in the middle of a picture that was not finished.
     pub fn next(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
         let mut marker = Vec::new();
-        if self.file.read_until(b'\n', &mut marker)? == 0 {
+        if self.stream.read_until(b'\n', &mut marker)? == 0 {
             return Ok(None);
         }
-        ensure!(marker.starts_with(b"FRAME"), "a y4m file is damaged");
+        ensure!(marker.starts_with(b"FRAME"), "y4m is damaged");
         let mut picture = vec![0; self.width * self.height * 3 / 2];
-        if let Err(error) = self.file.read_exact(&mut picture) {
+        if let Err(error) = self.stream.read_exact(&mut picture) {
             return if error.kind() == std::io::ErrorKind::UnexpectedEof {
                 Ok(None)
             } else {
@@ -67,48 +82,165 @@ impl Luma {
     }
 }
 
-/// Compares a recording with the clip it came from. The stamp's counter tells which picture of the clip each one is;
-/// where the counter began is found by looking.
+/// Compares a recording with the clip it came from.
 pub fn compare(clip: &Path, recording: &Path) -> anyhow::Result<Comparison> {
-    let mut source = Luma::open(clip)?;
-    let mut clip = Vec::new();
-    while let Some(picture) = source.next()? {
-        clip.push(picture);
-    }
+    let mut comparer = Comparer::new(clip)?;
     let mut received = Luma::open(recording)?;
-    let (width, height) = (source.width, source.height);
+    let (width, height) = (received.width, received.height);
     ensure!(
-        (received.width, received.height) == (width, height),
+        (width, height) == (comparer.width, comparer.height),
         "the recording has another size than the clip"
     );
-    let thumbs: Vec<Vec<f32>> = clip.iter().map(|picture| thumb(picture, width)).collect();
-
-    let (mut squares, mut frames, mut seen, mut beginning) = (0.0, 0_usize, 0_usize, None);
     while let Some(picture) = received.next()? {
-        seen += 1;
-        let Some(counter) = stamp_counter(&picture, width, height).filter(|_| seen > WARM_UP_FRAMES) else {
-            continue;
-        };
-        let offset = *beginning.get_or_insert_with(|| {
-            let place = nearest(&thumbs, &thumb(&picture, width));
-            (place + clip.len() - counter % clip.len()) % clip.len()
-        });
-        let original = &clip[(counter + offset) % clip.len()];
-        squares += mean_square(&original[STAMP_ROWS * width..], &picture[STAMP_ROWS * width..]);
-        frames += 1;
+        comparer.add(picture, width, height);
     }
-    if frames < WARM_UP_FRAMES {
-        bail!("only {frames} of {seen} recorded pictures could be compared: record for longer");
-    }
-    Ok(Comparison {
-        psnr_y_db: 10.0 * (255.0_f64.powi(2) * frames as f64 / squares).log10(),
-        frames,
-    })
+    comparer.finish()
 }
 
-fn mean_square(a: &[u8], b: &[u8]) -> f64 {
-    let square = |(a, b): (&u8, &u8)| u64::from(a.abs_diff(*b)).pow(2);
-    a.iter().zip(b).map(square).sum::<u64>() as f64 / a.len() as f64
+/// Compares pictures with the clip they came from, as they come. The stamp's counter tells which picture of the clip
+/// each one is; where the counter began is found by looking. Smaller pictures are scaled up first, as they are shown.
+pub struct Comparer {
+    clip: Vec<Vec<u8>>,
+    thumbs: Vec<Vec<f32>>,
+    width: usize,
+    height: usize,
+    /// Counter and picture of the first ones, until there are enough to tell where the counter began.
+    unplaced: Vec<(usize, Vec<u8>)>,
+    offset: usize,
+    squares: f64,
+    frames: usize,
+    seen: usize,
+}
+
+impl Comparer {
+    /// Reads the whole clip.
+    pub fn new(clip: &Path) -> anyhow::Result<Self> {
+        let mut source = Luma::open(clip)?;
+        let (width, height) = (source.width, source.height);
+        let mut clip = Vec::new();
+        while let Some(picture) = source.next()? {
+            clip.push(picture);
+        }
+        Ok(Self {
+            thumbs: clip.iter().map(|picture| thumb(picture, width)).collect(),
+            clip,
+            width,
+            height,
+            unplaced: Vec::new(),
+            offset: 0,
+            squares: 0.0,
+            frames: 0,
+            seen: 0,
+        })
+    }
+
+    /// The next picture, of any size.
+    pub fn add(&mut self, picture: Vec<u8>, width: usize, height: usize) {
+        self.seen += 1;
+        let stamp = Stamp::read(&picture, width, height).filter(|_| self.seen > WARM_UP_FRAMES);
+        let Some(Stamp { counter, .. }) = stamp else {
+            return;
+        };
+        let picture = if (width, height) == (self.width, self.height) {
+            picture
+        } else {
+            scaled(&picture, (width, height), (self.width, self.height))
+        };
+        if self.frames > 0 {
+            self.count(counter, &picture);
+            return;
+        }
+        self.unplaced.push((counter, picture));
+        if self.unplaced.len() == PLACED_BY {
+            self.place();
+        }
+    }
+
+    /// All together.
+    pub fn finish(self) -> anyhow::Result<Comparison> {
+        let Self { frames, seen, .. } = self;
+        if frames < WARM_UP_FRAMES {
+            bail!("only {frames} of {seen} pictures could be compared: look for longer");
+        }
+        Ok(Comparison {
+            psnr_y_db: 10.0 * (255.0_f64.powi(2) * frames as f64 / self.squares).log10(),
+            frames,
+        })
+    }
+
+    fn original(&self, counter: usize, offset: usize) -> &[u8] {
+        &self.clip[(counter + offset) % self.clip.len()]
+    }
+
+    fn count(&mut self, counter: usize, picture: &[u8]) {
+        self.squares += mean_square(self.original(counter, self.offset), picture, self.width);
+        self.frames += 1;
+    }
+
+    /// A coarse look at the first picture, then a close look at all that wait: neighbours in a clip are much alike.
+    fn place(&mut self) {
+        let length = self.clip.len();
+        let waiting = std::mem::take(&mut self.unplaced);
+        let Some((counter, first)) = waiting.first() else {
+            return;
+        };
+        let guess = nearest(&self.thumbs, &thumb(first, self.width)) + length - counter % length;
+        let error = |offset: usize| -> f64 {
+            let errors = waiting
+                .iter()
+                .map(|(counter, picture)| mean_square(self.original(*counter, offset), picture, self.width));
+            errors.sum()
+        };
+        let offsets = (length - 2..=length + 2).map(|near| (guess + near) % length);
+        let best = offsets
+            .map(|offset| (error(offset), offset))
+            .min_by(|a, b| a.0.total_cmp(&b.0));
+        self.offset = best.map_or(0, |(_, offset)| offset);
+        for (counter, picture) in waiting {
+            self.count(counter, &picture);
+        }
+    }
+}
+
+/// Of two pictures of this width, below the stamp.
+fn mean_square(a: &[u8], b: &[u8], width: usize) -> f64 {
+    let (a, b) = (&a[COMPARED_FROM * width..], &b[COMPARED_FROM * width..]);
+    // A row at a time fits 32 bits, which is quicker.
+    let row = |(a, b): (&[u8], &[u8])| {
+        let square = |(a, b): (&u8, &u8)| u32::from(a.abs_diff(*b)).pow(2);
+        u64::from(a.iter().zip(b).map(square).sum::<u32>())
+    };
+    a.chunks(width).zip(b.chunks(width)).map(row).sum::<u64>() as f64 / a.len() as f64
+}
+
+/// A picture in another size, each pixel between the four nearest.
+fn scaled(picture: &[u8], (width, height): (usize, usize), (new_width, new_height): (usize, usize)) -> Vec<u8> {
+    let columns = places(width, new_width);
+    let mut result = Vec::with_capacity(new_width * new_height);
+    for (upper, lower, down) in places(height, new_height) {
+        let (upper, lower) = (&picture[upper * width..][..width], &picture[lower * width..][..width]);
+        result.extend(columns.iter().map(|&(left, right, across)| {
+            let line = |row: &[u8]| u32::from(row[left]) * (STEPS - across) + u32::from(row[right]) * across;
+            let sum = line(upper) * (STEPS - down) + line(lower) * down;
+            // The mean of bytes is a byte.
+            ((sum + STEPS * STEPS / 2) / (STEPS * STEPS)) as u8
+        }));
+    }
+    result
+}
+
+/// For each of the new pixels, the two old ones it lies between, and how far from the first, in `STEPS`.
+fn places(old: usize, new: usize) -> Vec<(usize, usize, u32)> {
+    let place = |index: usize| {
+        let at = ((index as f64 + 0.5) * old as f64 / new as f64 - 0.5).clamp(0.0, (old - 1) as f64);
+        let first = at as usize;
+        (
+            first,
+            (first + 1).min(old - 1),
+            ((at - first as f64) * f64::from(STEPS)).round() as u32,
+        )
+    };
+    (0..new).map(place).collect()
 }
 
 /// Means of squares of pixels below the stamp.
@@ -136,17 +268,41 @@ fn nearest(thumbs: &[Vec<f32>], wanted: &[f32]) -> usize {
         .map_or(0, |(index, _)| index)
 }
 
-/// The counter of the stamp; `None` when its check bits do not fit.
-fn stamp_counter(picture: &[u8], width: usize, height: usize) -> Option<usize> {
-    let side = height / 30;
-    let left = (width - STAMP_BLOCKS * side) / 2;
-    let bits = (0..STAMP_BLOCKS).fold(0_u64, |bits, block| {
-        let light = picture[side / 2 * width + left + block * side + side / 2] > 120;
-        bits << 1 | u64::from(light)
-    });
-    let (content, crc) = (bits >> 11 & ((1 << 34) - 1), bits >> 3 & 0xff);
-    let finders = bits >> 45 == 0b101 && bits & 0b111 == 0b010;
-    (finders && crc8(&content.to_be_bytes()[3..]) == crc).then_some((content >> 20) as usize)
+/// What a stamp says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stamp {
+    /// Of pictures since the camera was started, modulo 2^14.
+    pub counter: usize,
+    /// Unix time of capture in ms, modulo 2^20.
+    pub captured_ms: u64,
+}
+
+impl Stamp {
+    /// Of a picture of any size; `None` when its check bits do not fit.
+    pub fn read(picture: &[u8], width: usize, height: usize) -> Option<Self> {
+        let side = height / 30;
+        let left = width.checked_sub(STAMP_BLOCKS * side)? / 2;
+        let (from, to) = (side / 4, side - side / 4);
+        // The middle of a block: its edges are blurred.
+        let light = |block: usize| -> usize {
+            let row = |y: usize| &picture[y * width + left + block * side..][from..to];
+            (from..to).flat_map(row).map(|pixel| usize::from(*pixel)).sum::<usize>()
+        };
+        let finders = |blocks: [usize; 3]| blocks.map(light).iter().sum::<usize>();
+        let threshold = (finders([0, 2, 46]) + finders([1, 45, 47])) / 6;
+        let bits = (0..STAMP_BLOCKS).fold(0_u64, |bits, block| bits << 1 | u64::from(light(block) > threshold));
+        let (content, crc) = (bits >> 11 & ((1 << 34) - 1), bits >> 3 & 0xff);
+        let finders = bits >> 45 == 0b101 && bits & 0b111 == 0b010;
+        (finders && crc8(&content.to_be_bytes()[3..]) == crc).then_some(Self {
+            counter: (content >> 20) as usize,
+            captured_ms: content & STAMP_TIME,
+        })
+    }
+
+    /// How long ago that was, for whoever looks within minutes.
+    pub fn age_ms(&self, unix_ms: u64) -> u64 {
+        unix_ms.wrapping_sub(self.captured_ms) & STAMP_TIME
+    }
 }
 
 fn crc8(bytes: &[u8]) -> u64 {
@@ -219,14 +375,49 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_stamp_has_no_counter() {
+    fn a_stamp_is_read_and_a_damaged_one_is_not() {
         let mut picture = stamped(plain(0), 9_999);
-        assert_eq!(stamp_counter(&picture, WIDTH, HEIGHT), Some(9_999));
+        let stamp = Stamp::read(&picture, WIDTH, HEIGHT).expect("a stamp");
+        assert_eq!((stamp.counter, stamp.captured_ms), (9_999, 12_345));
+        // Whoever looks after the time has begun anew counts on.
+        assert_eq!(stamp.age_ms(12_345 + 80), 80);
+        assert_eq!(stamp.age_ms((1 << 20) + 5), (1 << 20) + 5 - 12_345);
         for row in 0..24 {
             for pixel in &mut picture[row * WIDTH + 64 + 20 * 24..][..24] {
                 *pixel = 240 - *pixel;
             }
         }
-        assert_eq!(stamp_counter(&picture, WIDTH, HEIGHT), None);
+        assert_eq!(Stamp::read(&picture, WIDTH, HEIGHT), None);
+    }
+
+    #[test]
+    fn a_smaller_picture_is_scaled_up_before_it_is_compared() {
+        // A slope stays a slope, except at the rim.
+        let slope: Vec<u8> = (0..64 * 36).map(|at| (at % 64 * 2) as u8).collect();
+        let large = scaled(&slope, (64, 36), (128, 72));
+        assert_eq!(large.len(), 128 * 72);
+        assert!(
+            large[..128].iter().zip(0..).all(|(pixel, x)| pixel.abs_diff(x) <= 1),
+            "{:?}",
+            &large[..128]
+        );
+        assert_eq!(scaled(&slope, (64, 36), (64, 36)), slope);
+
+        let folder = std::env::temp_dir().join(format!("visavis-scaled-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("made");
+        let clip = folder.join("clip.y4m");
+        write(&clip, (0..7).map(plain));
+        let mut comparer = Comparer::new(&clip).expect("a clip");
+        for index in 0..2 * WARM_UP_FRAMES + 40 {
+            let half = scaled(
+                &stamped(plain(index % 7), index),
+                (WIDTH, HEIGHT),
+                (WIDTH / 2, HEIGHT / 2),
+            );
+            comparer.add(half, WIDTH / 2, HEIGHT / 2);
+        }
+        let comparison = comparer.finish().expect("compared");
+        assert!(comparison.psnr_y_db > 30.0, "{comparison:?}");
+        std::fs::remove_dir_all(&folder).expect("removed");
     }
 }

@@ -1,7 +1,7 @@
 //! Runs `visavis` and an X server, and reads from /proc what they cost.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -56,6 +56,24 @@ impl Drop for Process {
         {
             eprintln!("{} could not be waited for: {error}", self.name);
         }
+    }
+}
+
+/// The line `LINK …` of a host.
+pub fn read_link(out: &mut BufReader<ChildStdout>) -> anyhow::Result<String> {
+    let mut line = String::new();
+    out.read_line(&mut line)?;
+    let link = line
+        .strip_prefix("LINK ")
+        .context("the host printed no link: see above")?;
+    Ok(link.trim().to_owned())
+}
+
+/// Reads what is left, so that a process never waits for a reader.
+pub fn drain(mut out: BufReader<ChildStdout>) {
+    let mut rest = String::new();
+    if out.read_to_string(&mut rest).is_ok() && !rest.is_empty() {
+        eprintln!("it also wrote: {rest}");
     }
 }
 

@@ -9,6 +9,10 @@ pub enum Asked {
     AtMost(f64),
     /// At least this.
     AtLeast(f64),
+    /// Nothing, and less is better.
+    Less,
+    /// Nothing, and more is better.
+    More,
 }
 
 /// One line: a figure, what is asked of it, and its values in all runs.
@@ -35,7 +39,7 @@ pub struct Line {
     pub median: Option<f64>,
     /// The worst run.
     pub worst: Option<f64>,
-    /// `met`, `median only`, `missed` or `not measured`.
+    /// `met`, `median only`, `missed` or `not measured`; nothing where nothing is asked.
     pub verdict: &'static str,
 }
 
@@ -47,9 +51,12 @@ impl Figure {
         let (asked, worst) = match self.asked {
             Asked::AtMost(limit) => (format!("<= {limit}"), values.last().copied()),
             Asked::AtLeast(limit) => (format!(">= {limit}"), values.first().copied()),
+            Asked::Less => ("-".into(), values.last().copied()),
+            Asked::More => ("-".into(), values.first().copied()),
         };
         let median = median(&values);
         let verdict = match (median, worst) {
+            _ if matches!(self.asked, Asked::Less | Asked::More) => "",
             (Some(_), Some(worst)) if self.meets(worst) => "met",
             (Some(median), _) if self.meets(median) => "median only",
             (Some(_), _) => "missed",
@@ -68,6 +75,7 @@ impl Figure {
         match self.asked {
             Asked::AtMost(limit) => value <= limit,
             Asked::AtLeast(limit) => value >= limit,
+            Asked::Less | Asked::More => true,
         }
     }
 
@@ -104,6 +112,14 @@ pub fn text(lines: &[Line]) -> String {
     text
 }
 
+/// The table is for standard output, whatever happens to it.
+pub fn emit(line: &str) {
+    use std::io::Write;
+    if let Err(error) = writeln!(std::io::stdout(), "{line}") {
+        eprintln!("{line}\n(standard output: {error})");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +149,8 @@ mod tests {
         assert_eq!(line(Asked::AtMost(1.0), &[1.0, 2.0]).median, Some(1.5));
         let none = line(Asked::AtMost(1.0), &[]);
         assert_eq!((none.median, none.worst, none.verdict), (None, None, "not measured"));
+        let free = line(Asked::More, &[3.0, 1.0, 2.0]);
+        assert_eq!((free.median, free.worst, free.verdict), (Some(2.0), Some(1.0), ""));
     }
 
     #[test]

@@ -58,8 +58,15 @@ pub fn list() -> AudioDevices {
     receiver.recv_timeout(LIST_TIMEOUT).unwrap_or_default()
 }
 
+/// The best sound system of this machine.
+fn sound_host() -> Host {
+    #[cfg(target_os = "linux")]
+    super::pulse_cookie::ensure();
+    cpal::default_host()
+}
+
 fn list_now() -> AudioDevices {
-    let host = cpal::default_host();
+    let host = sound_host();
     if is_bare(&host) {
         return AudioDevices::default();
     }
@@ -104,7 +111,7 @@ pub struct OpenStream {
 /// # Errors
 /// Why it cannot be used, in the sound system's words.
 pub fn open_microphone(name: Option<&str>) -> Result<(OpenStream, CaptureLine), DeviceError> {
-    let host = cpal::default_host();
+    let host = sound_host();
     let device = match name {
         Some(name) => find(host.input_devices(), name)?,
         None => default_of(&host, Host::default_input_device, "microphone")?,
@@ -128,7 +135,7 @@ pub fn open_microphone(name: Option<&str>) -> Result<(OpenStream, CaptureLine), 
 /// # Errors
 /// Why it cannot be used, in the sound system's words.
 pub fn open_speaker(name: Option<&str>) -> Result<(OpenStream, PlaybackLine), DeviceError> {
-    let host = cpal::default_host();
+    let host = sound_host();
     let device = match name {
         Some(name) => find(host.output_devices(), name)?,
         None => default_of(&host, Host::default_output_device, "speaker")?,

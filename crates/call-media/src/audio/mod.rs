@@ -22,6 +22,8 @@ pub mod level;
 pub mod mixer;
 mod pipeline;
 mod processing;
+#[cfg(target_os = "linux")]
+mod pulse_cookie;
 mod receiver;
 mod resample;
 pub mod ring;

@@ -18,6 +18,8 @@ const BITS_EXPONENT: f64 = 0.9;
 const KEEP_RATIO: f64 = 0.75;
 /// How long the bitrate has to suffice before a larger size is tried.
 const UP_AFTER: Duration = Duration::from_secs(3);
+/// After the first picture and after a collapse the bitrate is being found out: so long a larger size is tried at once.
+const FINDING: Duration = Duration::from_millis(1_500);
 /// How long the bitrate may be short, where it is not short by half.
 const DOWN_AFTER: Duration = Duration::from_millis(500);
 /// Text of less than this is not readable: below it the screen is sent smaller all the same.
@@ -75,6 +77,8 @@ pub struct Ladder {
     cpu_floor: usize,
     /// Since when another size would have been right, and which way.
     pending: Option<(Direction, Instant)>,
+    /// See [`FINDING`].
+    finding_since: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +97,7 @@ impl Ladder {
             sizes: Vec::new(),
             cpu_floor: 0,
             pending: None,
+            finding_since: None,
         }
     }
 
@@ -106,7 +111,10 @@ impl Ladder {
         }
         let size = match self.size {
             // Nothing to be steady about yet: the first picture is the right one.
-            None => self.affordable(bitrate_bps, 1.0),
+            None => {
+                self.finding_since = Some(now);
+                self.affordable(bitrate_bps, 1.0)
+            }
             Some(size) => self.step(size, bitrate_bps, now),
         };
         let capped = size.max(self.cpu_floor).min(self.sizes.len() - 1);
@@ -153,9 +161,15 @@ impl Ladder {
         let up_to = self.affordable(bitrate_bps, 1.0);
         let (direction, to, after) = if down_to > size {
             let half = self.affordable(bitrate_bps, KEEP_RATIO / 2.0) > size;
+            if half {
+                self.finding_since = Some(now);
+            }
             (Direction::Down, down_to, if half { Duration::ZERO } else { DOWN_AFTER })
         } else if up_to < size {
-            (Direction::Up, up_to, UP_AFTER)
+            let finding = self
+                .finding_since
+                .is_some_and(|since| now.saturating_duration_since(since) < FINDING);
+            (Direction::Up, up_to, if finding { Duration::ZERO } else { UP_AFTER })
         } else {
             self.pending = None;
             return size;
@@ -276,6 +290,25 @@ mod tests {
             ladder.decide(HD, 100_000, at(13_033)).height,
             180,
             "a collapse is followed at once"
+        );
+    }
+
+    #[test]
+    fn a_beginning_follows_what_is_found_out_at_once() {
+        let (mut ladder, start) = (Ladder::new(VideoKind::Camera), Instant::now());
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        assert_eq!(
+            ladder.decide(HD, 2_500_000, at(0)).height,
+            720,
+            "before anything is sent"
+        );
+        assert_eq!(ladder.decide(HD, 320_000, at(5_000)).height, 360, "a beginning");
+        assert_eq!(ladder.decide(HD, 2_500_000, at(5_100)).height, 720, "it is a wide path");
+        assert_eq!(ladder.decide(HD, 320_000, at(9_000)).height, 360);
+        assert_eq!(
+            ladder.decide(HD, 2_500_000, at(11_000)).height,
+            360,
+            "this time it lasted"
         );
     }
 

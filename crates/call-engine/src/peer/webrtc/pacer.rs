@@ -2,8 +2,8 @@
 //!
 //! Sound leaves at once. Retransmissions come next, for somebody waits for them; then pictures. Both spend a budget
 //! that refills at the pacing rate the congestion controller sets: many times the media's on a path that has shown no
-//! congestion, 2.5 times on one that has. Repairs get a part of it only and no packet is repeated twice in a round
-//! trip: on a path that loses because it is full, repairs without a bound keep it full.
+//! congestion, 2.5 times on one that has. Repairs get a part of it only and no packet is repeated twice at once: on a
+//! path that loses because it is full, repairs without a bound keep it full.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -33,8 +33,8 @@ const REPAIR_BURST_BYTES: f64 = 12_000.0;
 const REPAIR_STALE_AFTER: Duration = Duration::from_millis(300);
 /// Repairs remembered to tell repetitions.
 const REPAIRS_REMEMBERED: usize = 256;
-/// Round trip assumed before the first measurement.
-const INITIAL_RTT: Duration = Duration::from_millis(60);
+/// A packet asked for again within this is the same request: it stood in two messages.
+const SAME_REQUEST: Duration = Duration::from_millis(6);
 /// Sleep granularity of the runtime's clock.
 const TICK: Duration = Duration::from_millis(1);
 
@@ -171,10 +171,10 @@ struct RecentRepairs {
 }
 
 impl RecentRepairs {
-    /// Whether this packet was not repeated within a round trip; if so, it counts as repeated now.
-    fn admit(&mut self, ssrc: u32, sequence_number: u16, now: Instant, rtt: Duration) -> bool {
+    /// Whether this packet was not repeated just now; if so, it counts as repeated now.
+    fn admit(&mut self, ssrc: u32, sequence_number: u16, now: Instant) -> bool {
         let again = self.made.iter().any(|(other, number, at)| {
-            (*other, *number) == (ssrc, sequence_number) && now.saturating_duration_since(*at) < rtt
+            (*other, *number) == (ssrc, sequence_number) && now.saturating_duration_since(*at) < SAME_REQUEST
         });
         if !again {
             if self.made.len() == REPAIRS_REMEMBERED {
@@ -213,8 +213,7 @@ impl PacerHandler {
     }
 
     fn is_first_repair(&mut self, rtp: &rtc::rtp::Packet, now: Instant) -> bool {
-        let rtt = self.shared.rtt().unwrap_or(INITIAL_RTT);
-        repeated_number(rtp).is_none_or(|number| self.recent.admit(rtp.header.ssrc, number, now, rtt))
+        repeated_number(rtp).is_none_or(|number| self.recent.admit(rtp.header.ssrc, number, now))
     }
 
     fn release(&mut self, now: Instant, out: &mut Outputs) {
@@ -360,16 +359,15 @@ mod tests {
     }
 
     #[test]
-    fn one_loss_is_repaired_once_in_a_round_trip() {
+    fn one_request_is_answered_once() {
         let (mut recent, start) = (RecentRepairs::default(), Instant::now());
-        let rtt = Duration::from_millis(100);
         let at = |ms| start + Duration::from_millis(ms);
-        assert!(recent.admit(1, 7, at(0), rtt));
-        assert!(!recent.admit(1, 7, at(99), rtt));
-        assert!(recent.admit(1, 8, at(99), rtt) && recent.admit(2, 7, at(99), rtt));
-        assert!(recent.admit(1, 7, at(100), rtt));
+        assert!(recent.admit(1, 7, at(0)));
+        assert!(!recent.admit(1, 7, at(5)));
+        assert!(recent.admit(1, 8, at(5)) && recent.admit(2, 7, at(5)));
+        assert!(recent.admit(1, 7, at(6)));
         for number in 0..1_000 {
-            recent.admit(3, number, at(200), rtt);
+            recent.admit(3, number, at(200));
         }
         assert_eq!(recent.made.len(), REPAIRS_REMEMBERED);
     }

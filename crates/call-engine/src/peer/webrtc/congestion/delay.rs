@@ -234,6 +234,38 @@ impl BaseDelay {
     }
 }
 
+/// How long packets wait on this path without our doing: a radio delays them now and then.
+///
+/// Mean and mean deviation of the shortest wait of each report. What is above both by far is a queue.
+#[derive(Debug, Default)]
+pub(super) struct UsualWait {
+    reports: f64,
+    mean_ms: f64,
+    deviation_ms: f64,
+}
+
+impl UsualWait {
+    /// Forgets in some five seconds.
+    const MEMORY_REPORTS: f64 = 100.0;
+    /// Deviations above the mean that are still usual.
+    const RANGE: f64 = 2.5;
+    /// A queue that stands must not become usual: longer waits count as this.
+    const LONGEST_MS: f64 = 60.0;
+
+    /// Takes in what [`DelayDetector::take_standing_queue`] gave.
+    pub(super) fn record(&mut self, wait: Duration) {
+        let wait_ms = (wait.as_secs_f64() * 1_000.0).min(Self::LONGEST_MS);
+        self.reports = (self.reports + 1.0).min(Self::MEMORY_REPORTS);
+        self.mean_ms += (wait_ms - self.mean_ms) / self.reports;
+        self.deviation_ms += ((wait_ms - self.mean_ms).abs() - self.deviation_ms) / self.reports;
+    }
+
+    /// Longer than this is not usual.
+    pub(super) fn limit(&self) -> Duration {
+        Duration::from_secs_f64((self.mean_ms + Self::RANGE * self.deviation_ms).max(0.0) / 1_000.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

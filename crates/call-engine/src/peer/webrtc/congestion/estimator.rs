@@ -3,17 +3,31 @@
 //! | what is seen | what is done |
 //! |---|---|
 //! | a queue grows or stands | fall to below what arrives; the deeper the queue the lower, so that it drains |
-//! | over 10 % lost | fall by half of the loss |
+//! | it is gone sooner than it can have drained | it was a sway of the path's delay: go back |
+//! | over 10 % lost | fall by half of the loss; go back if the path loses as much as before ([`Losses`]) |
 //! | neither | rise: fast until the first congestion, then slowly near where it was |
 //! | the encoder needs less than the target | stay: nothing is known about more |
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::delay::{DelayDetector, Usage};
+use super::delay::{DelayDetector, Usage, UsualWait};
+use super::loss::Losses;
+use super::trains::{Shown, Trains};
 
-/// Full-size pictures from the first; a path that carries less shows it within a quarter of a second.
-const START_BPS: f64 = 2_300_000.0;
+/// A small picture to begin with: a key frame of it passes a path of 250 kbit/s in a quarter of a second, and on a wide one
+/// its packets show within a report that there is room for a large one.
+const START_BPS: f64 = 400_000.0;
+/// So long one picture's packets decide, up and down.
+const START_PHASE: Duration = Duration::from_millis(1_500);
+/// Of a rate that packets have shown this part is used.
+const SHOWN_SHARE: f64 = 0.8;
+/// Packets show something where they leave so much faster than the target.
+const SHOWN_LEAST: f64 = 1.3;
+/// Packets that arrive at less than this part of the rate they left at were spread by the narrowest link.
+const SPREAD: f64 = 0.8;
+/// After a queue or losses, what packets show is not believed for so long.
+const SHOWN_AFTER: Duration = Duration::from_millis(1_000);
 /// Sound and a postage stamp.
 const MIN_BPS: f64 = 60_000.0;
 /// The target may exceed what arrives by so much: beyond it nothing is known.
@@ -39,14 +53,14 @@ const NEAR: (f64, f64) = (0.85, 1.3);
 const PACKET_BITS: f64 = 1_200.0 * 8.0;
 /// Where congestion was is forgotten after this.
 const CAPACITY_MEMORY: Duration = Duration::from_secs(30);
-/// Losses above the first part lower the target, above the second only keep it from rising.
+/// Losses above the first part lower the target, above the second only keep it from rising; what the path loses whatever
+/// is sent does not count.
 const LOSS_FALL: f64 = 0.10;
 const LOSS_HOLD: f64 = 0.07;
 /// A path that loses without a queue is taken to carry so much: sound three times over is a quarter of it.
 const ROOM_WITHOUT_QUEUE_BPS: f64 = 500_000.0;
-/// Packets and time a judgement about loss needs.
-const LOSS_PACKETS: usize = 50;
-const LOSS_WINDOW: Duration = Duration::from_millis(1_000);
+/// New media keep at least the other part of the target.
+const LARGEST_REPAIR_SHARE: f64 = 0.4;
 /// Without reports for so long the path is another one.
 const SILENCE: Duration = Duration::from_secs(2);
 
@@ -75,13 +89,29 @@ pub(super) struct Estimator {
     target_bps: f64,
     max_bps: f64,
     delay: DelayDetector,
+    usual: UsualWait,
     arrived: ArrivalRate,
+    trains: Trains,
+    began_at: Option<Instant>,
+    /// Whether the first packets have shown something.
+    has_begun: bool,
     losses: Losses,
     rtt: Duration,
     reported_at: Option<Instant>,
     changed_at: Option<Instant>,
     fell_at: Option<Instant>,
     /// What arrived when a queue was last seen, smoothed, and when that was.
+    capacity: Option<(f64, Instant)>,
+    congested_at: Option<Instant>,
+    alarm: Option<Alarm>,
+}
+
+/// What was before the last fall because of a queue.
+#[derive(Clone, Copy, Debug)]
+struct Alarm {
+    /// Before this the queue cannot have drained.
+    until: Instant,
+    target_bps: f64,
     capacity: Option<(f64, Instant)>,
     congested_at: Option<Instant>,
 }
@@ -93,7 +123,11 @@ impl Estimator {
             target_bps: START_BPS.min(max_bps),
             max_bps,
             delay: DelayDetector::new(),
+            usual: UsualWait::default(),
             arrived: ArrivalRate::default(),
+            trains: Trains::default(),
+            began_at: None,
+            has_begun: false,
             losses: Losses::default(),
             rtt: Duration::from_millis(100),
             reported_at: None,
@@ -101,6 +135,7 @@ impl Estimator {
             fell_at: None,
             capacity: None,
             congested_at: None,
+            alarm: None,
         }
     }
 
@@ -121,6 +156,11 @@ impl Estimator {
         } else {
             self.target_bps.max(ROOM_WITHOUT_QUEUE_BPS.min(self.max_bps))
         }
+    }
+
+    /// What new pictures and sound may take of it, bit/s: what gets lost is sent again.
+    pub(super) fn media_bps(&self) -> f64 {
+        self.target_bps * (1.0 - self.losses.smoothed().min(LARGEST_REPAIR_SHARE))
     }
 
     /// How fast packets may leave, bit/s.
@@ -147,10 +187,12 @@ impl Estimator {
         if silent {
             self.delay = DelayDetector::new();
             self.arrived = ArrivalRate::default();
+            self.trains.clear();
         }
         for fate in fates {
             some = true;
             self.losses.record(now, fate.lost);
+            self.trains.record(now, fate.departure, fate.arrival, fate.bytes);
             if let Some(arrival) = fate.arrival {
                 self.arrived.record(arrival, fate.bytes);
                 self.delay.arrived(fate.departure, arrival);
@@ -158,6 +200,7 @@ impl Estimator {
             }
         }
         if some {
+            self.began_at.get_or_insert(now);
             self.reported_at = Some(now);
             self.decide(now);
         }
@@ -165,13 +208,27 @@ impl Estimator {
 
     fn decide(&mut self, now: Instant) {
         let queue = self.delay.take_standing_queue().unwrap_or_default();
-        let loss = self.losses.fraction();
+        let usual = self.usual.limit();
+        self.usual.record(queue);
+        if queue < REAL_QUEUE / 2 {
+            self.check_alarm(now);
+        }
+        if let Some(shown) = self.trains.shown() {
+            self.follow_shown(now, shown, queue);
+        }
+        self.losses.forget(now);
+        if let Some(target) = self.losses.judge(self.sent_bps()) {
+            self.target_bps = self.target_bps.max(target);
+        }
+        let loss = self.losses.excess();
         match self.delay.usage() {
-            Usage::Over => self.queue_seen(now, queue),
-            Usage::Normal | Usage::Under if queue > STANDING_QUEUE_LIMIT => self.queue_seen(now, queue),
+            Usage::Over if queue > usual => self.queue_seen(now, queue),
+            Usage::Normal | Usage::Under if queue > STANDING_QUEUE_LIMIT.max(usual) => self.queue_seen(now, queue),
+            // A trend of what is usual here.
+            Usage::Over => self.changed_at = Some(now),
             // It drains: let it.
             Usage::Under => self.changed_at = Some(now),
-            Usage::Normal if queue > REAL_QUEUE => self.changed_at = Some(now),
+            Usage::Normal if queue > REAL_QUEUE.max(usual) => self.changed_at = Some(now),
             Usage::Normal => match loss {
                 Some(loss) if loss > LOSS_FALL => self.loss_seen(now, loss),
                 Some(loss) if loss > LOSS_HOLD => self.changed_at = Some(now),
@@ -179,6 +236,42 @@ impl Estimator {
             },
         }
         self.target_bps = self.target_bps.clamp(MIN_BPS, self.max_bps);
+    }
+
+    /// Goes where packets that left together have shown the way.
+    fn follow_shown(&mut self, now: Instant, shown: Shown, queue: Duration) {
+        let since = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
+        let starts = since(self.began_at).is_none_or(|since| since < START_PHASE);
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
+        let rate = SHOWN_SHARE * shown.arriving_bps.min(shown.departing_bps);
+        if is_first && shown.arriving_bps < self.target_bps {
+            self.target_bps = rate;
+            self.capacity = Some((shown.arriving_bps, now));
+            self.congested_at = Some(now);
+            self.changed_at = Some(now);
+            self.trains.clear();
+            return;
+        }
+        if shown.arriving_bps < SPREAD * shown.departing_bps && shown.arriving_bps > 0.9 * self.target_bps {
+            self.capacity = Some((shown.arriving_bps, now));
+        }
+        let calm = queue < REAL_QUEUE && since(self.congested_at).is_none_or(|since| since > SHOWN_AFTER);
+        let telling = shown.departing_bps > SHOWN_LEAST * self.target_bps && rate > self.target_bps;
+        if !calm || !telling {
+            return;
+        }
+        let limit = match self.arrived.bps() {
+            _ if starts => f64::MAX,
+            Some(arriving) => arriving * PROBE_FACTOR + PROBE_MARGIN_BPS,
+            None => return,
+        };
+        if rate.min(limit) > self.target_bps {
+            self.target_bps = rate.min(limit);
+            self.changed_at = Some(now);
+            self.capacity = None;
+            // At the new rate they leave faster, and show more.
+            self.trains.clear();
+        }
     }
 
     /// Whether the path has had the time to answer the last fall.
@@ -190,13 +283,22 @@ impl Estimator {
 
     fn queue_seen(&mut self, now: Instant, queue: Duration) {
         self.changed_at = Some(now);
-        self.congested_at = Some(now);
+        let congested_before = self.congested_at.replace(now);
+        self.losses.queue_seen();
         if !self.may_fall(now) {
             return;
         }
         let arriving = self.arrived.bps().unwrap_or(self.target_bps);
         let drain = (queue.as_secs_f64() * DRAIN_PER_SECOND).min(DRAIN_MAX);
         let mut fallen = arriving * (BACK_OFF - drain);
+        // At the rate it fell to, and no answer before a round trip.
+        let drains_in = queue.as_secs_f64() / (1.0 - BACK_OFF + drain);
+        self.alarm = Some(Alarm {
+            until: now + self.rtt + Duration::from_secs_f64(drains_in / 2.0),
+            target_bps: self.target_bps,
+            capacity: self.capacity,
+            congested_at: congested_before,
+        });
         if queue < REAL_QUEUE {
             fallen = fallen.max(self.target_bps / 2.0);
         }
@@ -210,14 +312,30 @@ impl Estimator {
         });
     }
 
+    /// The queue is gone.
+    fn check_alarm(&mut self, now: Instant) {
+        if let Some(alarm) = self.alarm.take().filter(|alarm| now < alarm.until) {
+            self.target_bps = self.target_bps.max(alarm.target_bps);
+            self.capacity = alarm.capacity;
+            self.congested_at = alarm.congested_at;
+            self.fell_at = None;
+        }
+    }
+
     fn loss_seen(&mut self, now: Instant, loss: f64) {
         self.changed_at = Some(now);
         self.congested_at = Some(now);
-        if self.may_fall(now) {
+        if self.may_fall(now) && !self.losses.is_on_trial(self.sent_bps()) {
+            self.losses.fell(self.sent_bps(), self.target_bps);
             self.target_bps *= 1.0 - 0.5 * loss;
             self.fell_at = Some(now);
-            self.losses = Losses::default();
         }
+    }
+
+    /// What is sent, by what arrives and what is lost of it.
+    fn sent_bps(&self) -> f64 {
+        let arriving = self.arrived.bps().unwrap_or(self.target_bps);
+        arriving / (1.0 - self.losses.fraction().unwrap_or(0.0)).max(0.05)
     }
 
     fn rise(&mut self, now: Instant) {
@@ -289,32 +407,5 @@ impl ArrivalRate {
         let span = last.saturating_sub(*first);
         // The first packet's time on the wire lies before the span.
         (span >= Self::MIN_SPAN).then(|| (self.bytes - first_bytes) as f64 * 8.0 / span.as_secs_f64())
-    }
-}
-
-/// Losses among the packets of the last second.
-#[derive(Debug, Default)]
-struct Losses {
-    fates: VecDeque<(Instant, bool)>,
-    lost: usize,
-}
-
-impl Losses {
-    const LIMIT: usize = 4_096;
-
-    fn record(&mut self, now: Instant, lost: bool) {
-        self.fates.push_back((now, lost));
-        self.lost += usize::from(lost);
-        while let Some((at, lost)) = self.fates.front().copied()
-            && (now.saturating_duration_since(at) > LOSS_WINDOW && self.fates.len() > LOSS_PACKETS
-                || self.fates.len() > Self::LIMIT)
-        {
-            self.fates.pop_front();
-            self.lost -= usize::from(lost);
-        }
-    }
-
-    fn fraction(&self) -> Option<f64> {
-        (self.fates.len() >= LOSS_PACKETS).then(|| self.lost as f64 / self.fates.len() as f64)
     }
 }

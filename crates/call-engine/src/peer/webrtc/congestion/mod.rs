@@ -8,6 +8,8 @@ mod delay;
 mod estimator;
 #[cfg(test)]
 mod link_model;
+mod loss;
+mod trains;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -39,7 +41,7 @@ impl CongestionControl {
     ) -> Self {
         let estimator = Estimator::new(f64::from(max_bitrate_bps));
         let mut control = Self {
-            told_bps: estimator.target_bps(),
+            told_bps: estimator.media_bps(),
             estimator,
             shared,
             on_target_bitrate,
@@ -57,10 +59,10 @@ impl CongestionControl {
         shared.target_bitrate_bps.store(target as u32, Ordering::Relaxed);
         shared.sound.set_room_bps(self.estimator.room_bps(now) as u32);
         // Copies of sound are no media: what they take is missing elsewhere.
-        let for_media = (target - f64::from(shared.sound.copies_bps())).max(0.0);
-        if (for_media - self.told_bps).abs() >= self.told_bps * CHANGE_TOLD {
-            self.told_bps = for_media;
-            (self.on_target_bitrate)(for_media as u32);
+        let media = (self.estimator.media_bps() - f64::from(shared.sound.copies_bps())).max(0.0);
+        if (media - self.told_bps).abs() >= self.told_bps * CHANGE_TOLD {
+            self.told_bps = media;
+            (self.on_target_bitrate)(media as u32);
         }
     }
 }
