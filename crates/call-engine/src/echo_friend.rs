@@ -221,6 +221,7 @@ mod tests {
             marker,
             payload: Bytes::from_static(&[0x61, 1]),
             arrived_at: Instant::now(),
+            copy_distance: 0,
         }
     }
 

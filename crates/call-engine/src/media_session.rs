@@ -20,8 +20,9 @@ use call_media::capture::StampMode;
 use call_media::capture::camera::Camera;
 use call_media::capture::screen::Screen;
 use call_media::devices::{DeviceError, DeviceProblem, DeviceStatus};
-use call_media::frame::{EncodedFrame, EncodedSink, StreamKind, VideoFrame, VideoKind};
+use call_media::frame::{EncodedFrame, EncodedSink, VideoFrame, VideoKind};
 use call_media::latest::LatestFrame;
+use call_media::send::redundancy::unrepaired;
 use call_media::send::video::{Gate, VideoSendControl, VideoSendStatistics, VideoSender};
 use call_media::spec::{CameraSpec, MicrophoneSpec, ScreenSpec, SpeakerSpec};
 
@@ -46,6 +47,8 @@ struct Fanout {
 struct Outgoing {
     transport: Arc<dyn PeerTransport>,
     target_bitrate_bps: Option<u32>,
+    /// Part of our sound that this path loses in spite of the copies it carries.
+    unrepaired_loss: f32,
 }
 
 impl Fanout {
@@ -452,6 +455,7 @@ impl CallMedia for MediaSession {
         let outgoing = Outgoing {
             transport,
             target_bitrate_bps: None,
+            unrepaired_loss: 0.0,
         };
         self.fanout.peers().insert(peer, outgoing);
         self.update_gates(&self.devices());
@@ -511,10 +515,16 @@ impl CallMedia for MediaSession {
                 }
             }
         }
-        let lost = statistics.sent.iter().find(|(kind, _)| *kind == StreamKind::Audio);
-        let lost = lost.and_then(|(_, sent)| sent.remote_fraction_lost);
-        if let (Some(lost), Some(audio)) = (lost, &self.devices().audio) {
-            audio.set_expected_loss(lost);
+        let worst = {
+            let mut peers = self.fanout.peers();
+            if let Some(outgoing) = peers.get_mut(&peer) {
+                outgoing.unrepaired_loss = unrepaired(statistics.sound_loss, statistics.sound_copies);
+            }
+            peers.values().map(|peer| peer.unrepaired_loss).fold(0.0, f32::max)
+        };
+        // One encoder serves all: its own copies are for the path that has no others, or too few.
+        if let Some(audio) = &self.devices().audio {
+            audio.set_expected_loss(worst);
         }
     }
 

@@ -36,6 +36,7 @@ impl EncodedSink for Loop {
                 marker: false,
                 payload: payload.clone(),
                 arrived_at: Instant::now(),
+                copy_distance: 0,
             });
         }
     }

@@ -172,6 +172,10 @@ pub struct PeerStatistics {
     pub rtt: Option<Duration>,
     /// What the congestion controller allows, bit/s.
     pub target_bitrate_bps: Option<u32>,
+    /// Part of our sound packets that the path loses, 0 to 1, smoothed.
+    pub sound_loss: f32,
+    /// How many earlier packets each of our sound packets carries once more.
+    pub sound_copies: usize,
     /// From creation to the first checked candidate pair.
     pub ice_connected_after: Option<Duration>,
     /// From creation to finished DTLS.

@@ -26,6 +26,8 @@ pub struct AudioReceiveStatistics {
     pub played_samples: u64,
     /// Samples made up because a packet was not there in time.
     pub concealed_samples: u64,
+    /// Samples of packets that were lost and brought by a full copy (RED).
+    pub recovered_samples: u64,
     /// Samples restored by in-band FEC.
     pub fec_recovered_samples: u64,
     /// Samples of comfort noise in silences that the sender announced.
@@ -110,6 +112,7 @@ impl AudioReceiver {
         AudioReceiveStatistics {
             played_samples: played.played_samples,
             concealed_samples: played.concealed_samples,
+            recovered_samples: played.recovered_samples,
             fec_recovered_samples: played.fec_recovered_samples,
             comfort_samples: played.comfort_samples,
             accelerated_samples: played.accelerated_samples,

@@ -30,6 +30,7 @@ impl EncodedSink for Loop {
                 marker: false,
                 payload: frame.payloads[0].clone(),
                 arrived_at: Instant::now(),
+                copy_distance: 0,
             });
         }
         sent.push(frame.clone());
@@ -259,6 +260,7 @@ fn a_flood_of_packets_is_bounded_and_counted() {
             marker: false,
             payload: vec![0x78; 40].into(),
             arrived_at: Instant::now(),
+            copy_distance: 0,
         });
     }
     assert_eq!(receiver.statistics().packets_late, 2_000 - 256);

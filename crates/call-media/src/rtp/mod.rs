@@ -1,6 +1,7 @@
 //! RTP payloads: cutting encoded frames into packets and putting them together again.
 
 pub mod h264;
+pub mod red;
 pub mod reorder;
 pub mod sequence;
 
@@ -24,6 +25,9 @@ pub struct RtpPacket {
     pub payload: Bytes,
     /// When it arrived.
     pub arrived_at: Instant,
+    /// Zero for the packet itself. Otherwise this is a copy that came along with the packet so many numbers later, and its
+    /// arrival says nothing about the network's delay.
+    pub copy_distance: u8,
 }
 
 /// The border to the network, inwards: one a stream. Must not block and must not trust what it gets.

@@ -4,5 +4,6 @@ mod encode_load;
 mod frame_rate;
 mod key_frames;
 pub mod ladder;
+pub mod redundancy;
 mod scale;
 pub mod video;

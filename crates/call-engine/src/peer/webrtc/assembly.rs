@@ -101,6 +101,7 @@ impl Inner {
     pub(super) async fn agreed(&self) -> Result<PerStream<Negotiated>, PeerError> {
         let unknown = Negotiated {
             payload_type: 0,
+            red_payload_type: None,
             audio_level_id: None,
         };
         let mut agreed = PerStream::try_from_fn(|_| Ok::<_, PeerError>(unknown))?;
@@ -116,10 +117,12 @@ impl Inner {
                 StreamKind::Audio => "audio/opus",
                 StreamKind::Video(_) => "video/h264",
             };
-            let codec = parameters
-                .codecs
-                .iter()
-                .find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(wanted))
+            let format = |wanted: &str| {
+                let mut codecs = parameters.codecs.iter();
+                let codec = codecs.find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(wanted));
+                codec.map(|codec| codec.payload_type)
+            };
+            let payload_type = format(wanted)
                 .ok_or_else(|| PeerError::LocalDescription(format!("the peer does not take {wanted}")))?;
             let level = parameters
                 .header_extensions
@@ -127,7 +130,8 @@ impl Inner {
                 .find(|extension| extension.uri == setup::AUDIO_LEVEL_URI)
                 .and_then(|extension| u8::try_from(extension.id).ok());
             *agreed.of_mut(kind) = Negotiated {
-                payload_type: codec.payload_type,
+                payload_type,
+                red_payload_type: format(setup::MIME_TYPE_RED),
                 audio_level_id: level,
             };
         }

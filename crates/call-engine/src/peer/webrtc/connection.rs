@@ -88,7 +88,8 @@ impl WebRtcConnection {
         let senders = add_tracks(&connection, &tracks, &media_stream).await?;
         let control = create_control_channel(&connection).await?;
         let packetizers = PerStream::try_from_fn(|kind| {
-            Ok::<_, PeerError>(Packetizer::new(Arc::clone(tracks.of(kind)), shared.local.of(kind)))
+            let (track, stream) = (Arc::clone(tracks.of(kind)), shared.local.of(kind));
+            Ok::<_, PeerError>(Packetizer::new(track, stream, Arc::clone(&shared)))
         })?;
         let (agreed, agreed_seen) = watch::channel(None);
         let (key_frames, key_frame_queue) = mpsc::channel(KEY_FRAME_QUEUE);

@@ -1,5 +1,7 @@
 //! Hands received RTP to the packet sinks and keeps RFC 3550's reception counts.
 //!
+//! Sound that carries copies of earlier packets (RED) is taken apart here, and copies of what was lost go on as packets.
+//!
 //! The member of the chain next to the application. Packets end here instead of in the crate's track queues: those
 //! cost a task switch a packet and drop silently when full.
 
@@ -8,6 +10,7 @@ use std::sync::atomic::Ordering;
 
 use call_media::frame::{StreamKind, VideoKind};
 use call_media::rtp::RtpPacket;
+use call_media::rtp::red::unpack;
 use rtc::interceptor::{Attribute, Packet, TaggedPacket};
 use rtc::shared::marshal::MarshalSize;
 
@@ -54,6 +57,9 @@ impl Delivery {
             counters.packets_malformed.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        let formats = self.shared.sound.formats().filter(|_| stream.kind == StreamKind::Audio);
+        let red = formats.filter(|formats| formats.red == Some(rtp.header.payload_type));
+        let inside_red = red.map(|formats| formats.opus);
         let slot = self.receptions.of_mut(stream.kind);
         let fresh = slot.take().filter(|(ssrc, _)| *ssrc == rtp.header.ssrc);
         let (_, reception) = slot.insert(fresh.unwrap_or((rtp.header.ssrc, Reception::default())));
@@ -66,19 +72,42 @@ impl Delivery {
                 return;
             }
         };
-        counters.packets_lost.store(reception.lost(), Ordering::Relaxed);
         let sink = match stream.kind {
             StreamKind::Audio => &self.receivers.audio,
             StreamKind::Video(VideoKind::Camera) => &self.receivers.camera,
             StreamKind::Video(VideoKind::Screen) => &self.receivers.screen,
         };
-        sink.push(RtpPacket {
+        let mut received = RtpPacket {
             sequence_number: rtp.header.sequence_number,
             timestamp: rtp.header.timestamp,
             marker: rtp.header.marker,
             payload: rtp.payload,
             arrived_at: packet.now,
-        });
+            copy_distance: 0,
+        };
+        if let Some(opus) = inside_red {
+            let Some(unpacked) = unpack(&received.payload, opus) else {
+                counters.packets_malformed.fetch_add(1, Ordering::Relaxed);
+                return;
+            };
+            // First, so that whoever plays finds them when the packet itself is there.
+            for copy in unpacked.copies() {
+                let number = received.sequence_number.wrapping_sub(u16::from(copy.distance));
+                if reception.record(number) == Arrival::New {
+                    counters.packets_recovered.fetch_add(1, Ordering::Relaxed);
+                    sink.push(RtpPacket {
+                        sequence_number: number,
+                        timestamp: received.timestamp.wrapping_sub(copy.offset),
+                        payload: copy.payload,
+                        copy_distance: copy.distance,
+                        ..received.clone()
+                    });
+                }
+            }
+            received.payload = unpacked.primary;
+        }
+        counters.packets_lost.store(reception.lost(), Ordering::Relaxed);
+        sink.push(received);
     }
 }
 

@@ -25,6 +25,7 @@ use super::assembly::{Inner, PeerIdentity};
 use super::exposure::Exposure;
 use super::handshake::HandshakeClock;
 use super::send::Outbox;
+use super::sound::SoundFormats;
 use super::streams::Shared;
 use super::watchdog::{Consent, Watchdog};
 use crate::peer::{PeerConfig, PeerError, PeerEvent, PeerEventFrom};
@@ -246,6 +247,11 @@ impl Watch {
         self.watchdog.connected();
         match self.inner.agreed().await {
             Ok(agreed) => {
+                let sound = agreed.of(StreamKind::Audio);
+                shared.sound.set_formats(SoundFormats {
+                    opus: sound.payload_type,
+                    red: sound.red_payload_type,
+                });
                 self.inner.agreed.send_replace(Some(agreed));
                 (self.on_target_bitrate)(shared.target_bitrate_bps.load(Ordering::Relaxed));
                 self.outbox.open();

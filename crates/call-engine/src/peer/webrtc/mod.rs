@@ -12,6 +12,7 @@
 //! | `handshake_repeats` | lets a handshake go on after losses |
 //! | `streams` | who is who on the wire, and the counters |
 //! | `send` | encoded frames to RTP |
+//! | `sound` | what is known of the sound we send: loss, copies, formats |
 //! | `chain` | the plumbing of our packet handlers |
 //! | `wire_tap` | counters, round trip, key-frame requests |
 //! | `source_filter` | refuses datagrams from strangers |
@@ -45,6 +46,7 @@ mod parity;
 mod rtx;
 mod send;
 mod setup;
+mod sound;
 mod source_filter;
 mod statistics;
 mod streams;

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use call_media::frame::{EncodedFrame, StreamKind, VideoKind};
+use call_media::rtp::red::RedPacker;
+use call_media::send::redundancy::Redundancy;
 use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
@@ -29,6 +31,8 @@ const KEY_FRAME_RETRY: Duration = Duration::from_millis(300);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Negotiated {
     pub(super) payload_type: u8,
+    /// For sound that carries copies (RFC 2198), if both ends have it.
+    pub(super) red_payload_type: Option<u8>,
     /// Header extension of RFC 6464, if both ends have it.
     pub(super) audio_level_id: Option<u8>,
 }
@@ -160,15 +164,21 @@ fn micros(epoch: Instant, now: Instant) -> u64 {
 /// One stream on its way out.
 pub(super) struct Packetizer {
     track: Arc<TrackLocalStaticRTP>,
+    shared: Arc<Shared>,
+    redundancy: Redundancy,
+    packer: RedPacker,
     ssrc: u32,
     next_sequence_number: u16,
     timestamp_offset: u32,
 }
 
 impl Packetizer {
-    pub(super) fn new(track: Arc<TrackLocalStaticRTP>, stream: &LocalStream) -> Self {
+    pub(super) fn new(track: Arc<TrackLocalStaticRTP>, stream: &LocalStream, shared: Arc<Shared>) -> Self {
         Self {
             track,
+            shared,
+            redundancy: Redundancy::default(),
+            packer: RedPacker::default(),
             ssrc: stream.ssrc,
             next_sequence_number: stream.first_sequence_number,
             timestamp_offset: stream.timestamp_offset,
@@ -195,11 +205,31 @@ impl Packetizer {
         rtc::rtp::Packet { header, payload }
     }
 
+    /// A sound packet with as many of those before it as the path's loss asks for: payload and format.
+    fn with_copies(&mut self, now: Instant, timestamp: u32, payload: &Bytes, agreed: Negotiated) -> (Bytes, u8) {
+        let alone = (payload.clone(), agreed.payload_type);
+        let Some(red) = agreed.red_payload_type else {
+            return alone;
+        };
+        let sound = &self.shared.sound;
+        let copies = self.redundancy.next(now, payload.len(), sound.loss(), sound.room_bps());
+        sound.set_copies(copies, self.redundancy.bitrate_bps());
+        let packed = self.packer.pack(timestamp, payload, copies, agreed.payload_type);
+        packed.map_or(alone, |packed| (packed, red))
+    }
+
     async fn write(&mut self, frame: &EncodedFrame, agreed: Negotiated) {
         let last = frame.payloads.len().saturating_sub(1);
         for (index, payload) in frame.payloads.iter().enumerate() {
-            let marker = index == last && matches!(frame.kind, StreamKind::Video(_));
-            let packet = self.packet(frame, payload.clone(), marker, agreed);
+            let (marker, (payload, payload_type)) = match frame.kind {
+                StreamKind::Audio => {
+                    let sound = self.with_copies(Instant::now(), frame.rtp_timestamp, payload, agreed);
+                    (false, sound)
+                }
+                StreamKind::Video(_) => (index == last, (payload.clone(), agreed.payload_type)),
+            };
+            let mut packet = self.packet(frame, payload, marker, agreed);
+            packet.header.payload_type = payload_type;
             if let Err(error) = self.track.write_rtp(packet).await {
                 tracing::debug!(%error, kind = ?frame.kind, "a packet was not taken by the connection");
                 return;

@@ -26,10 +26,13 @@ use crate::peer::PeerConfig;
 
 /// Header extension that carries the loudness of an audio packet (RFC 6464).
 pub(super) const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+/// The crate has no name for it.
+pub(super) const MIME_TYPE_RED: &str = "audio/red";
 const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 const OPUS_PAYLOAD_TYPE: u8 = 111;
+const RED_PAYLOAD_TYPE: u8 = 63;
 const H264_PAYLOAD_TYPE: u8 = 102;
 const RTX_PAYLOAD_TYPE: u8 = 103;
 
@@ -51,7 +54,9 @@ const REFLEXIVE_ACCEPTANCE_WAIT: Duration = Duration::from_millis(100);
 /// packetization mode 0.
 pub(super) fn media_engine() -> Result<MediaEngine> {
     let mut engine = MediaEngine::default();
+    // Opus first: browsers send what stands first, and copies only then when they stand there.
     engine.register_codec(opus(), RtpCodecKind::Audio)?;
+    engine.register_codec(red(), RtpCodecKind::Audio)?;
     engine.register_codec(h264(), RtpCodecKind::Video)?;
     engine.register_codec(rtx(), RtpCodecKind::Video)?;
     let extensions: [(&str, &[RtpCodecKind]); 3] = [
@@ -85,6 +90,21 @@ fn opus() -> RTCRtpCodecParameters {
             rtcp_feedback: vec![feedback("transport-cc", "")],
         },
         payload_type: OPUS_PAYLOAD_TYPE,
+    }
+}
+
+/// Redundant sound (RFC 2198), in the words of browsers. A peer whose Opus line contradicts ours (`useinbandfec=0`) would
+/// be left with this line alone, for the crate drops what matches in part where something matches in full.
+fn red() -> RTCRtpCodecParameters {
+    RTCRtpCodecParameters {
+        rtp_codec: RTCRtpCodec {
+            mime_type: MIME_TYPE_RED.to_owned(),
+            clock_rate: SAMPLE_RATE_HZ,
+            channels: 2,
+            sdp_fmtp_line: format!("{OPUS_PAYLOAD_TYPE}/{OPUS_PAYLOAD_TYPE}"),
+            rtcp_feedback: vec![feedback("transport-cc", "")],
+        },
+        payload_type: RED_PAYLOAD_TYPE,
     }
 }
 

@@ -66,6 +66,8 @@ pub(super) fn collect(shared: &Shared, path: Option<PathSample>) -> PeerStatisti
         protocol: path.map(|path| path.protocol),
         rtt: shared.rtt(),
         target_bitrate_bps: target,
+        sound_loss: shared.sound.loss(),
+        sound_copies: shared.sound.copies(),
         ice_connected_after: after(&shared.ice_connected_us),
         dtls_connected_after: after(&shared.dtls_connected_us),
         sent: STREAM_KINDS.map(|kind| (kind, sent(shared.sent.of(kind)))).to_vec(),

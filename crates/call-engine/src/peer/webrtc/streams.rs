@@ -12,6 +12,7 @@ use call_media::frame::{StreamKind, VideoKind};
 use webrtc::peer_connection::crypto;
 
 use super::handshake::Refusal;
+use super::sound::Sound;
 use crate::peer::PeerError;
 
 /// The media sections in the order of every description we make or accept.
@@ -215,6 +216,7 @@ pub(super) struct Shared {
     pub(super) refusal: OnceLock<Refusal>,
     pub(super) sent: PerStream<SentCounters>,
     pub(super) received: PerStream<ReceivedCounters>,
+    pub(super) sound: Sound,
     /// Packets of an SSRC that no description announced.
     pub(super) unknown_packets: AtomicU64,
     /// Datagrams from addresses that never answered a check of ours.
@@ -261,6 +263,7 @@ impl Shared {
             refusal: OnceLock::new(),
             sent: PerStream::default(),
             received: PerStream::default(),
+            sound: Sound::default(),
             unknown_packets: AtomicU64::new(0),
             refused_datagrams: AtomicU64::new(0),
             ice_connected_us: AtomicU64::new(0),

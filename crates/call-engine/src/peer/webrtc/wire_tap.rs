@@ -67,6 +67,10 @@ impl WireTap {
                     .of(stream.kind)
                     .fraction_lost
                     .store(fraction, Ordering::Relaxed);
+                if stream.kind == StreamKind::Audio {
+                    let lost = f32::from(report.fraction_lost) / 256.0;
+                    self.shared.sound.reported(lost, report.last_sequence_number);
+                }
             }
             if let Some(rtt) = self.round_trips.measure(report.last_sender_report, report.delay, now) {
                 self.shared.set_rtt(rtt);

@@ -7,7 +7,9 @@
 //! Pure: time is an argument, and nothing here has a thread ([`crate::audio`] calls it on "audio"). What it does:
 //!
 //! * holds each packet as long as the network's jitter asks for ([`delay`]): about 10 ms on a good network;
-//! * restores a lost packet from the copy in the next one (Opus in-band FEC), or makes up its sound (PLC);
+//! * plays a copy where the packet itself was lost (RED), restores it from the coarse one in the next packet (Opus in-band
+//!   FEC), or makes up its sound (PLC);
+//! * waits for copies only while losses occur, and only as long as those copies that are needed take;
 //! * plays slightly faster or slower without changing pitch ([`stretch`]) when the delay is not what it should be, which
 //!   is also how the difference between the clocks of two sound cards is absorbed;
 //! * plays comfort noise, and counts no loss, where the sender has announced a silence (DTX);
@@ -15,6 +17,7 @@
 
 pub mod delay;
 mod playout;
+mod seen;
 pub mod stretch;
 #[cfg(test)]
 mod tests;
@@ -35,7 +38,9 @@ pub struct PlayoutStatistics {
     pub played_samples: u64,
     /// Samples made up because a packet was not there in time.
     pub concealed_samples: u64,
-    /// Samples restored from the copy in the following packet.
+    /// Samples of packets that were lost and brought by a full copy (RED).
+    pub recovered_samples: u64,
+    /// Samples restored from the coarse copy in the following packet (in-band FEC).
     pub fec_recovered_samples: u64,
     /// Samples of comfort noise in announced silences.
     pub comfort_samples: u64,
@@ -102,10 +107,24 @@ impl PlayoutBuffer {
                 return Ok(());
             }
         };
+        let is_copy = packet.copy_distance > 0;
         let Some(stream) = &mut self.stream else {
-            return self.start(packet, samples);
+            // A copy comes with the packet that begins the stream.
+            return if is_copy { Ok(()) } else { self.start(packet, samples) };
         };
         let arrival = stream.place(packet.sequence_number, packet.timestamp, packet.arrived_at);
+        if is_copy {
+            if is_of_this_stream(&arrival) && samples > 0 {
+                stream.insert_copy(
+                    arrival,
+                    packet.payload,
+                    samples,
+                    packet.copy_distance,
+                    &mut self.statistics,
+                );
+            }
+            return Ok(());
+        }
         if is_of_this_stream(&arrival) {
             self.stranger = None;
             stream.insert(arrival, packet.payload, samples, &mut self.statistics);

@@ -11,9 +11,11 @@ use bytes::Bytes;
 
 use super::PlayoutStatistics;
 use super::delay::DelayEstimator;
+use super::seen::Seen;
 use super::stretch;
 use crate::codec::opus::{MAX_PACKET_SAMPLES, OpusDecoder, announces_silence, carries_copy_of_previous};
 use crate::frame::{AudioBlock, BLOCK_SAMPLES};
+use crate::rtp::red::MAX_COPIES;
 
 const MS: i64 = 48;
 /// Packets waiting at most: 2 s of usual ones. When it is full the oldest one goes.
@@ -42,6 +44,14 @@ const GONE: i64 = 1_000 * MS;
 const RAMP_SAMPLES: usize = 120;
 /// Loss above this makes waiting for the next packet's copy worth its delay.
 const LOSS_WORTH_WAITING: f32 = 0.01;
+/// And so does a part of packets above this that only such a copy can bring.
+const COPIES_WORTH_WAITING: f32 = 0.004;
+/// What one packet weighs in the measures of loss: they forget within 128 packets, 2.5 s.
+const LOSS_WEIGHT: f32 = 1.0 / 128.0;
+/// And in that of the copies: the delay must not go up and down with chance.
+const COPIES_WEIGHT: f32 = 1.0 / 256.0;
+/// Time from a packet to the next one.
+const PACKET_SPACING: i64 = 20 * MS;
 
 /// Where a packet stands relative to what came before.
 pub struct Arrival {
@@ -59,6 +69,8 @@ struct Waiting {
     at: i64,
     samples: usize,
     payload: Bytes,
+    /// See [`RtpPacket::copy_distance`](crate::rtp::RtpPacket::copy_distance).
+    copy_distance: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,8 +98,8 @@ pub struct PlayoutStream {
     newest_timestamp: i64,
     newest_at: i64,
     received: u64,
-    /// Bit n: the packet n before the newest one has arrived.
-    seen: u128,
+    arrived: Seen,
+    copied: Seen,
     next_sequence: i64,
     end: i64,
     pcm: Vec<f32>,
@@ -95,6 +107,8 @@ pub struct PlayoutStream {
     silence_announced: bool,
     /// Smoothed part of packets that were not there in time.
     loss: f32,
+    /// Smoothed part of packets that were lost and brought by a copy so many packets later, by that number less one.
+    copies: [f32; MAX_COPIES],
     last_sample: f32,
     /// Blocks until the speed may change again, and blocks in which no place for a change was found.
     pause: u32,
@@ -115,13 +129,15 @@ impl PlayoutStream {
             newest_timestamp: timestamp,
             newest_at: 0,
             received: 0,
-            seen: 0,
+            arrived: Seen::default(),
+            copied: Seen::default(),
             next_sequence: sequence,
             end: timestamp,
             pcm: Vec::with_capacity(2 * MAX_PACKET_SAMPLES),
             phase: Phase::Pausing(Filler::Silence),
             silence_announced: false,
             loss: 0.0,
+            copies: [0.0; MAX_COPIES],
             last_sample: 0.0,
             pause: 0,
             waited: 0,
@@ -144,7 +160,7 @@ impl PlayoutStream {
 
     /// Puts a packet in its place, or counts why not.
     pub fn insert(&mut self, arrival: Arrival, payload: Bytes, samples: usize, statistics: &mut PlayoutStatistics) {
-        if !self.mark_seen(arrival.sequence) {
+        if !self.arrived.mark(arrival.sequence) {
             return;
         }
         self.received += 1;
@@ -166,15 +182,50 @@ impl PlayoutStream {
             self.next_sequence = arrival.sequence;
             self.first_sequence = self.first_sequence.min(arrival.sequence);
         }
-        self.packets.insert(
-            arrival.sequence,
-            Waiting {
-                timestamp: arrival.timestamp,
-                at: arrival.at,
-                samples,
-                payload,
-            },
-        );
+        for part in &mut self.copies {
+            *part -= *part * COPIES_WEIGHT;
+        }
+        self.keep(arrival, payload, samples, 0, statistics);
+    }
+
+    /// Puts a copy in the place of a packet that has not arrived. It counts neither as that packet nor as a late one, and
+    /// says nothing about the network's delay; but how often copies are needed says how long they are worth waiting for.
+    pub fn insert_copy(
+        &mut self,
+        arrival: Arrival,
+        payload: Bytes,
+        samples: usize,
+        distance: u8,
+        statistics: &mut PlayoutStatistics,
+    ) {
+        if self.arrived.contains(arrival.sequence) || !self.copied.mark(arrival.sequence) {
+            return;
+        }
+        // Even when it is too late now: the next one need not be.
+        if let Some(part) = self.copies.get_mut(usize::from(distance).saturating_sub(1)) {
+            *part += COPIES_WEIGHT;
+        }
+        if arrival.sequence >= self.next_sequence {
+            self.keep(arrival, payload, samples, distance, statistics);
+        }
+    }
+
+    fn keep(
+        &mut self,
+        arrival: Arrival,
+        payload: Bytes,
+        samples: usize,
+        copy_distance: u8,
+        statistics: &mut PlayoutStatistics,
+    ) {
+        let packet = Waiting {
+            timestamp: arrival.timestamp,
+            at: arrival.at,
+            samples,
+            payload,
+            copy_distance,
+        };
+        self.packets.insert(arrival.sequence, packet);
         if self.packets.len() > MAX_PACKETS {
             self.packets.pop_first();
             statistics.packets_late += 1;
@@ -268,16 +319,25 @@ impl PlayoutStream {
             return;
         };
         let before = self.pcm.len();
-        statistics.buffer.record(duration(now + before as i64 - packet.at));
+        let is_copy = packet.copy_distance > 0;
+        if !is_copy {
+            statistics.buffer.record(duration(now + before as i64 - packet.at));
+        }
         if self.decoder.decode(&packet.payload, &mut self.pcm).is_err() {
             statistics.packets_malformed += 1;
             self.conceal(packet.samples);
             statistics.concealed_samples += packet.samples as u64;
+        } else if is_copy {
+            statistics.recovered_samples += (self.pcm.len() - before) as u64;
         }
         self.next_sequence = sequence + 1;
         self.end = packet.timestamp + (self.pcm.len() - before) as i64;
         self.silence_announced = announces_silence(&packet.payload);
-        self.loss -= self.loss / 128.0;
+        if is_copy {
+            self.loss += (1.0 - self.loss) * LOSS_WEIGHT;
+        } else {
+            self.loss -= self.loss * LOSS_WEIGHT;
+        }
         self.repay(before, now, statistics);
     }
 
@@ -311,7 +371,7 @@ impl PlayoutStream {
         } else {
             self.end + (self.pcm.len() - before) as i64
         };
-        self.loss += (1.0 - self.loss) / 128.0;
+        self.loss += (1.0 - self.loss) * LOSS_WEIGHT;
         self.repay(before, now, statistics);
     }
 
@@ -432,17 +492,26 @@ impl PlayoutStream {
     /// How much later it should be.
     fn target(&self) -> i64 {
         let jitter = self.delay.quantile() + MARGIN;
-        let wait_for_copy = if self.loss > LOSS_WORTH_WAITING {
-            2 * BLOCK_SAMPLES as i64
-        } else {
-            0
-        };
+        let wait_for_copy = self.packets_worth_waiting() * PACKET_SPACING;
         let least = if self.received < u64::from(FIRST_PACKETS) {
             FIRST_TARGET
         } else {
             MIN_TARGET
         };
         (jitter + wait_for_copy).max(least)
+    }
+
+    /// How many packets later a copy may come and still be worth the delay: those of RED, of which some come with the
+    /// second or third packet, or the one that Opus puts into the next.
+    fn packets_worth_waiting(&self) -> i64 {
+        let mut needed = 0.0;
+        for (index, part) in self.copies.iter().enumerate().rev() {
+            needed += part;
+            if needed > COPIES_WORTH_WAITING {
+                return index as i64 + 1;
+            }
+        }
+        i64::from(self.loss > LOSS_WORTH_WAITING)
     }
 
     fn conceal(&mut self, samples: usize) {
@@ -455,23 +524,6 @@ impl PlayoutStream {
         matches!(self.phase, Phase::Pausing(Filler::Silence))
             && self.loss == 0.0
             && self.next_sequence == self.first_sequence
-    }
-
-    /// Notes that a packet has arrived; false when it had before, or is too old to tell.
-    fn mark_seen(&mut self, sequence: i64) -> bool {
-        let ahead = sequence - self.newest_sequence;
-        if ahead > 0 {
-            self.seen = u32::try_from(ahead)
-                .ok()
-                .and_then(|n| self.seen.checked_shl(n))
-                .unwrap_or(0);
-        }
-        let Some(bit) = u32::try_from((-ahead).max(0)).ok().and_then(|n| 1_u128.checked_shl(n)) else {
-            return false;
-        };
-        let new = self.seen & bit == 0;
-        self.seen |= bit;
-        new
     }
 
     fn samples_at(&self, at: Instant) -> i64 {

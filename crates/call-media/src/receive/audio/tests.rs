@@ -1,5 +1,7 @@
 //! The playout buffer against networks that exist only as numbers.
 
+mod repair;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -94,6 +96,7 @@ fn listen(sent: &[Sent], total_ms: f64, speed: f64) -> Heard {
                 marker: false,
                 payload: packet.payload.clone(),
                 arrived_at: at(packet.arrival_ms),
+                copy_distance: 0,
             };
             buffer.push(packet).expect("decoder");
         }
@@ -373,6 +376,7 @@ proptest! {
                 marker: false,
                 payload: payload.into(),
                 arrived_at: now - Duration::from_millis(early_ms),
+                copy_distance: 0,
             };
             buffer.push(packet).expect("decoder");
             buffer.pop(now, &mut block);

@@ -97,6 +97,7 @@ impl Sender {
             payload: payload.clone(),
             // In the future: however slow the machine that tests, no picture is late.
             arrived_at: Instant::now() + Duration::from_secs(3_600),
+            copy_distance: 0,
         });
         let packets = packets.collect();
         self.next = self.next.wrapping_add(payloads.len() as u16);
@@ -228,6 +229,7 @@ fn the_queue_is_bounded_and_counts_what_it_drops() {
         marker: false,
         payload: Bytes::from(vec![0x41; bytes]),
         arrived_at: Instant::now(),
+        copy_distance: 0,
     };
     for _ in 0..QUEUE_PACKETS + 10 {
         queue.push(packet(10));
@@ -248,6 +250,7 @@ fn the_thread_is_woken_once_a_picture_unless_it_waits_for_a_packet() {
         marker,
         payload: Bytes::from_static(&[0x41]),
         arrived_at: Instant::now(),
+        copy_distance: 0,
     };
     let mut queue = Queue::default();
     assert_eq!(queue.push(packet(false)), Wake::No);
@@ -268,7 +271,7 @@ proptest! {
         let setup = start();
         let count = packets.len() as u64;
         for (sequence_number, timestamp, marker, payload) in packets {
-            setup.receiver.push(RtpPacket { sequence_number, timestamp, marker, payload: Bytes::from(payload), arrived_at: Instant::now() });
+            setup.receiver.push(RtpPacket { sequence_number, timestamp, marker, payload: Bytes::from(payload), arrived_at: Instant::now(), copy_distance: 0 });
         }
         let mut sender = Sender::new(500);
         // Two: where the thread waits for the packets in between, the newest complete key frame ends that.

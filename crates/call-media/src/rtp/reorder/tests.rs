@@ -37,6 +37,7 @@ impl Stream {
             marker: index + 1 == count,
             payload: Bytes::from(vec![if index == 0 { header } else { 0x41 }, index as u8]),
             arrived_at: self.start + Duration::from_millis(ms),
+            copy_distance: 0,
         });
         let packets = packets.collect();
         self.next = self.next.wrapping_add(count);
@@ -306,6 +307,7 @@ proptest! {
                     marker: place + 1 == payloads.len(),
                     payload: payload.clone(),
                     arrived_at: start,
+                    copy_distance: 0,
                 }));
                 sequence_number = sequence_number.wrapping_add(1);
             }
@@ -397,7 +399,7 @@ proptest! {
         let (mut buffer, mut out) = (buffer(), Vec::new());
         for (sequence_number, timestamp, marker, payload, ms) in packets {
             let now = start + Duration::from_millis(ms);
-            buffer.push(RtpPacket { sequence_number, timestamp: timestamp % 4, marker, payload: Bytes::from(payload), arrived_at: now });
+            buffer.push(RtpPacket { sequence_number, timestamp: timestamp % 4, marker, payload: Bytes::from(payload), arrived_at: now, copy_distance: 0 });
             let mut pops = 0;
             while buffer.pop(now, &mut out) != Popped::Nothing {
                 pops += 1;

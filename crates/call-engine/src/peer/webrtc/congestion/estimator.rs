@@ -57,6 +57,8 @@ const CAPACITY_MEMORY: Duration = Duration::from_secs(30);
 /// is sent does not count.
 const LOSS_FALL: f64 = 0.10;
 const LOSS_HOLD: f64 = 0.07;
+/// A path that loses without a queue is taken to carry so much: sound three times over is a quarter of it.
+const ROOM_WITHOUT_QUEUE_BPS: f64 = 500_000.0;
 /// New media keep at least the other part of the target.
 const LARGEST_REPAIR_SHARE: f64 = 0.4;
 /// Without reports for so long the path is another one.
@@ -140,6 +142,20 @@ impl Estimator {
     /// What the path carries, bit/s.
     pub(super) fn target_bps(&self) -> f64 {
         self.target_bps
+    }
+
+    /// What the path carries as far as repairs are concerned, bit/s. Losses lower the target, but say by themselves nothing
+    /// about a path's width, and a path that loses is the one that needs repairs: without a queue of late it counts as
+    /// wide. Should it not be, the first queue shows that.
+    pub(super) fn room_bps(&self, now: Instant) -> f64 {
+        let narrow = self
+            .capacity
+            .is_some_and(|(_, at)| now.saturating_duration_since(at) < CAPACITY_MEMORY);
+        if narrow {
+            self.target_bps
+        } else {
+            self.target_bps.max(ROOM_WITHOUT_QUEUE_BPS.min(self.max_bps))
+        }
     }
 
     /// What new pictures and sound may take of it, bit/s: what gets lost is sent again.

@@ -363,3 +363,24 @@ fn a_full_link_without_a_queue_is_found_by_its_losses() {
         assert!(call.mean_bps(5) > 0.6e6, "seed {seed}: {:#?}", call.seconds);
     }
 }
+
+#[test]
+fn losses_alone_do_not_take_the_room_for_repairs_and_a_queue_does() {
+    for seed in SEEDS {
+        let mut lossy = Call::new(Link { loss: 0.3, ..FAST }, seed);
+        lossy.run(20);
+        let (now, target) = (lossy.at(20_000.0), lossy.estimator.target_bps());
+        assert!(lossy.estimator.room_bps(now) >= 500e3, "seed {seed}: {target}");
+        let mut narrow = Call::new(
+            Link {
+                rate_bps: 150e3,
+                ..FAST
+            },
+            seed,
+        );
+        narrow.run(20);
+        let (now, target) = (narrow.at(20_000.0), narrow.estimator.target_bps());
+        let room = narrow.estimator.room_bps(now);
+        assert!(room == target && target < 200e3, "seed {seed}: {room} and {target}");
+    }
+}

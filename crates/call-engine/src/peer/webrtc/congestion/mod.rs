@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use call_media::frame::StreamKind;
 use rtc::interceptor::{BandwidthEstimator, EstimatorStats, PacketReport};
 
 use super::parity;
@@ -65,7 +66,9 @@ impl CongestionControl {
             false => 0,
         };
         shared.parity_group.store(group, Ordering::Relaxed);
-        let media = self.estimator.media_bps();
+        shared.sound.set_room_bps(self.estimator.room_bps(now) as u32);
+        // Copies of sound are no media: what they take is missing elsewhere.
+        let media = (self.estimator.media_bps() - f64::from(shared.sound.copies_bps())).max(0.0);
         if (media - self.told_bps).abs() >= self.told_bps * CHANGE_TOLD {
             self.told_bps = media;
             (self.on_target_bitrate)(media as u32);
@@ -75,6 +78,10 @@ impl CongestionControl {
 
 impl BandwidthEstimator for CongestionControl {
     fn on_reports(&mut self, now: Instant, reports: &[PacketReport]) {
+        let sound = self.shared.local.of(StreamKind::Audio).ssrc;
+        for report in reports.iter().filter(|report| report.ssrc == sound) {
+            self.shared.sound.fate(!report.arrived);
+        }
         let fates = reports.iter().map(|report| Fate {
             departure: report.departure,
             arrival: report.arrival.filter(|_| report.arrived),
