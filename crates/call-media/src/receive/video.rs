@@ -233,7 +233,9 @@ impl Worker {
     fn run(mut self) {
         while self.wait_for_packets() {
             let rtt_us = self.shared.rtt_us.load(Ordering::Relaxed);
-            self.reorder.set_rtt(Duration::from_micros(rtt_us));
+            let rtt = Duration::from_micros(rtt_us);
+            self.reorder.set_rtt(rtt);
+            self.requests.set_rtt(rtt);
             if !self.inbox.is_empty() {
                 self.requests.on_packets();
             }

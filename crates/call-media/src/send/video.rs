@@ -361,6 +361,10 @@ impl Worker {
                 encode: done.saturating_duration_since(now),
             },
         };
+        if key_frame {
+            let bytes = self.access_unit.len();
+            tracing::trace!(bytes, width = rung.width, height = rung.height, "a key frame leaves");
+        }
         self.control.lock().on_sent(done, &encoded, rung, self.rate.bitrate_bps);
         self.sink.send(&encoded);
         if let Some(load) = self

@@ -117,7 +117,7 @@ impl WebRtcConnection {
             answers: 0,
         };
         let tasks = Tasks(vec![
-            tokio::spawn(send::run(queues, packetizers, agreed_seen)).abort_handle(),
+            tokio::spawn(send::run(queues, packetizers, agreed_seen, Arc::clone(&inner.shared))).abort_handle(),
             tokio::spawn(watch.run(notice_queue)).abort_handle(),
             tokio::spawn(watch_control(
                 Arc::clone(&control),

@@ -15,7 +15,7 @@ use rtc::interceptor::{Attribute, Packet, TaggedPacket};
 use rtc::shared::marshal::MarshalSize;
 
 use super::chain::{Handler, Outputs};
-use super::streams::{Role, Shared};
+use super::streams::{A_NUMBER, Role, Shared};
 
 /// What may leave at once after a pause: a whole picture at the clean rate, one packet at a slow one.
 const BURST: Duration = Duration::from_millis(5);
@@ -27,7 +27,8 @@ const PICTURE_QUEUE_PACKETS: usize = 1_024;
 const REPAIR_QUEUE_PACKETS: usize = 128;
 /// Part of the pacing rate that repairs may take.
 const REPAIR_SHARE: f64 = 0.2;
-/// What repairs may take at once after a pause.
+/// What repairs may take at once after a pause, and at most.
+const REPAIR_BURST: Duration = Duration::from_millis(50);
 const REPAIR_BURST_BYTES: f64 = 12_000.0;
 /// A repair that waited longer has been given up by its receiver or asked for again.
 const REPAIR_STALE_AFTER: Duration = Duration::from_millis(300);
@@ -138,7 +139,8 @@ impl<P> Pacer<P> {
             None => burst,
         };
         self.budget_bytes = (self.budget_bytes + earned).min(burst);
-        self.repair_budget_bytes = (self.repair_budget_bytes + REPAIR_SHARE * earned).min(REPAIR_BURST_BYTES);
+        let repair_burst = (rate_bps / 8.0 * REPAIR_BURST.as_secs_f64()).clamp(BURST_MIN_BYTES, REPAIR_BURST_BYTES);
+        self.repair_budget_bytes = (self.repair_budget_bytes + REPAIR_SHARE * earned).min(repair_burst);
     }
 
     /// Whether something waits.
@@ -192,6 +194,12 @@ fn repeated_number(rtp: &rtc::rtp::Packet) -> Option<u16> {
     Some(u16::from_be_bytes([number[0], number[1]]))
 }
 
+/// Whether a packet stands before the last key frame, which begins at `key_frame_start` less [`A_NUMBER`].
+fn is_replaced(number: u16, key_frame_start: u32) -> bool {
+    let behind = (key_frame_start as u16).wrapping_sub(number) as i16;
+    key_frame_start >= A_NUMBER && behind > 0
+}
+
 /// The handler.
 pub(super) struct PacerHandler {
     shared: Arc<Shared>,
@@ -212,8 +220,14 @@ impl PacerHandler {
         f64::from(self.shared.pacing_bitrate_bps.load(Ordering::Relaxed).max(1))
     }
 
-    fn is_first_repair(&mut self, rtp: &rtc::rtp::Packet, now: Instant) -> bool {
-        repeated_number(rtp).is_none_or(|number| self.recent.admit(rtp.header.ssrc, number, now))
+    /// Whether somebody waits for this repair: not twice for one request, and not for what a key frame has replaced.
+    fn is_wanted(&mut self, rtp: &rtc::rtp::Packet, now: Instant) -> bool {
+        let key_frame_start = self.shared.local_ssrc(rtp.header.ssrc).map_or(0, |stream| {
+            self.shared.sent.of(stream.kind).key_frame_start.load(Ordering::Relaxed)
+        });
+        repeated_number(rtp).is_none_or(|number| {
+            !is_replaced(number, key_frame_start) && self.recent.admit(rtp.header.ssrc, number, now)
+        })
     }
 
     fn release(&mut self, now: Instant, out: &mut Outputs) {
@@ -251,7 +265,7 @@ impl Handler for PacerHandler {
             priority @ (Priority::Repair | Priority::Picture) => {
                 let bytes = (rtp.header.marshal_size() + rtp.payload.len()) as f64;
                 let now = packet.now;
-                if priority == Priority::Picture || self.is_first_repair(rtp, now) {
+                if priority == Priority::Picture || self.is_wanted(rtp, now) {
                     self.pacer.push(packet, bytes, priority, now);
                 }
                 self.release(now, out);
@@ -356,6 +370,14 @@ mod tests {
         // A burst of ten, a fifth of 1.5 Mbit/s for 0.3 s more, and the rest is stale.
         assert!((15..=25).contains(&repairs), "{repairs}");
         assert_eq!(left.len() - repairs, 100);
+    }
+
+    #[test]
+    fn what_a_key_frame_replaces_is_not_repaired() {
+        assert!(!is_replaced(7, 0), "there was none");
+        let start = A_NUMBER + 3;
+        assert!(is_replaced(2, start) && is_replaced(65_530, start));
+        assert!(!is_replaced(3, start) && !is_replaced(4, start));
     }
 
     #[test]

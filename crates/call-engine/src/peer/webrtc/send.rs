@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 
-use super::streams::{LocalStream, PerStream, Shared};
+use super::streams::{A_NUMBER, LocalStream, PerStream, SentCounters, Shared};
 
 /// 320 ms of sound; when full the newest frame is dropped.
 const AUDIO_QUEUE_FRAMES: usize = 16;
@@ -218,7 +218,11 @@ impl Packetizer {
         packed.map_or(alone, |packed| (packed, red))
     }
 
-    async fn write(&mut self, frame: &EncodedFrame, agreed: Negotiated) {
+    async fn write(&mut self, frame: &EncodedFrame, agreed: Negotiated, sent: &SentCounters) {
+        if frame.key_frame {
+            let start = A_NUMBER + u32::from(self.next_sequence_number);
+            sent.key_frame_start.store(start, Ordering::Relaxed);
+        }
         let last = frame.payloads.len().saturating_sub(1);
         for (index, payload) in frame.payloads.iter().enumerate() {
             let (marker, (payload, payload_type)) = match frame.kind {
@@ -244,6 +248,7 @@ pub(super) async fn run(
     mut queues: Queues,
     mut packetizers: PerStream<Packetizer>,
     agreed: watch::Receiver<Option<PerStream<Negotiated>>>,
+    shared: Arc<Shared>,
 ) {
     loop {
         let frame = tokio::select! {
@@ -254,7 +259,8 @@ pub(super) async fn run(
         };
         let agreed = agreed.borrow().as_ref().map(|agreed| *agreed.of(frame.kind));
         if let Some(agreed) = agreed {
-            packetizers.of_mut(frame.kind).write(&frame, agreed).await;
+            let sent = shared.sent.of(frame.kind);
+            packetizers.of_mut(frame.kind).write(&frame, agreed, sent).await;
         }
     }
 }

@@ -187,10 +187,14 @@ pub(super) struct SentCounters {
     /// Of the last receiver report: fraction lost in 1/256, or [`NO_REPORT`].
     pub(super) fraction_lost: AtomicU32,
     pub(super) key_frame_requests: AtomicU64,
+    /// Number of the first packet of the last key frame, plus [`A_NUMBER`]; 0 before.
+    pub(super) key_frame_start: AtomicU32,
     /// Frames given to us that never reached the network: not connected, or queue full.
     pub(super) frames_dropped: AtomicU64,
 }
 
+/// Tells number 0 from none.
+pub(super) const A_NUMBER: u32 = 0x1_0000;
 /// No receiver report has come yet.
 pub(super) const NO_REPORT: u32 = u32::MAX;
 

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::delay::{DelayDetector, Usage, UsualWait};
-use super::loss::Losses;
+use super::loss::{Cause, Losses};
 use super::trains::{Shown, Trains};
 
 /// A small picture to begin with: a key frame of it passes a path of 250 kbit/s in a quarter of a second, and on a wide one
@@ -59,6 +59,8 @@ const LOSS_FALL: f64 = 0.10;
 const LOSS_HOLD: f64 = 0.07;
 /// A path that loses without a queue is taken to carry so much: sound three times over is a quarter of it.
 const ROOM_WITHOUT_QUEUE_BPS: f64 = 500_000.0;
+/// Losses so soon after a queue are those of a full link.
+const QUEUE_LOSSES: Duration = Duration::from_millis(1_000);
 /// New media keep at least the other part of the target.
 const LARGEST_REPAIR_SHARE: f64 = 0.4;
 /// Without reports for so long the path is another one.
@@ -104,6 +106,7 @@ pub(super) struct Estimator {
     capacity: Option<(f64, Instant)>,
     congested_at: Option<Instant>,
     alarm: Option<Alarm>,
+    queue_at: Option<Instant>,
 }
 
 /// What was before the last fall because of a queue.
@@ -136,6 +139,7 @@ impl Estimator {
             capacity: None,
             congested_at: None,
             alarm: None,
+            queue_at: None,
         }
     }
 
@@ -194,9 +198,13 @@ impl Estimator {
             self.arrived = ArrivalRate::default();
             self.trains.clear();
         }
+        let is_full = self
+            .queue_at
+            .is_some_and(|at| now.saturating_duration_since(at) < QUEUE_LOSSES);
+        let cause = if is_full { Cause::FullLink } else { Cause::Unknown };
         for fate in fates {
             some = true;
-            self.losses.record(now, fate.lost);
+            self.losses.record(now, fate.lost, cause);
             self.trains.record(now, fate.departure, fate.arrival, fate.bytes);
             if let Some(arrival) = fate.arrival {
                 self.arrived.record(arrival, fate.bytes);
@@ -289,11 +297,14 @@ impl Estimator {
     fn queue_seen(&mut self, now: Instant, queue: Duration) {
         self.changed_at = Some(now);
         let congested_before = self.congested_at.replace(now);
+        self.queue_at = Some(now);
         self.losses.queue_seen();
         if !self.may_fall(now) {
             return;
         }
-        let arriving = self.arrived.bps().unwrap_or(self.target_bps);
+        // Behind a queue packets arrive at the rate of the narrowest link; half a second ago that may have been another.
+        let recent = self.arrived.recent_bps().filter(|_| queue > REAL_QUEUE);
+        let arriving = recent.or(self.arrived.bps()).unwrap_or(self.target_bps);
         let drain = (queue.as_secs_f64() * DRAIN_PER_SECOND).min(DRAIN_MAX);
         let mut fallen = arriving * (BACK_OFF - drain);
         // At the rate it fell to, and no answer before a round trip.
@@ -391,6 +402,8 @@ struct ArrivalRate {
 impl ArrivalRate {
     const WINDOW: Duration = Duration::from_millis(500);
     const MIN_SPAN: Duration = Duration::from_millis(150);
+    const RECENT: Duration = Duration::from_millis(150);
+    const RECENT_PACKETS: usize = 4;
     /// 80 Mbit/s in small packets; beyond it the window shrinks.
     const PACKETS_LIMIT: usize = 8_192;
 
@@ -403,6 +416,20 @@ impl ArrivalRate {
             self.packets.pop_front();
             self.bytes -= bytes;
         }
+    }
+
+    /// What arrived in the last moments; `None` until there is enough to tell.
+    fn recent_bps(&self) -> Option<f64> {
+        let (last, _) = self.packets.back()?;
+        let recent = |(arrival, _): &&(Duration, usize)| last.saturating_sub(*arrival) <= Self::RECENT;
+        let packets = self.packets.iter().rev().take_while(recent);
+        let (count, bytes, first) = packets.fold((0, 0, (*last, 0)), |(count, bytes, _), (arrival, size)| {
+            (count + 1, bytes + size, (*arrival, *size))
+        });
+        let (first, first_bytes) = first;
+        let span = last.saturating_sub(first);
+        (count >= Self::RECENT_PACKETS && span >= Self::RECENT / 3)
+            .then(|| (bytes - first_bytes) as f64 * 8.0 / span.as_secs_f64())
     }
 
     /// `None` until there is enough to tell.

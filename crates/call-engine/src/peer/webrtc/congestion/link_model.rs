@@ -384,3 +384,17 @@ fn losses_alone_do_not_take_the_room_for_repairs_and_a_queue_does() {
         assert!(room == target && target < 200e3, "seed {seed}: {room} and {target}");
     }
 }
+
+#[test]
+fn a_collapse_of_the_rate_is_followed_and_not_overdone() {
+    for seed in SEEDS {
+        let mut call = Call::new(Link { rate_bps: 3e6, ..FAST }, seed);
+        call.needs_bps = 2.5e6;
+        call.run(10);
+        call.link.rate_bps = 500e3;
+        call.run(10);
+        assert!(call.lowest_target(10) >= 200e3, "seed {seed}: {:#?}", call.seconds);
+        assert!(call.worst_queue_ms(12) < 200.0, "seed {seed}: {:#?}", call.seconds);
+        assert!(call.mean_bps(11) > 350e3, "seed {seed}: {:#?}", call.seconds);
+    }
+}

@@ -21,12 +21,20 @@ const TELLING_PACKETS: usize = 100;
 /// A path that loses less than it did keeps this part of the difference for another second.
 const FORGET_PER_SECOND: f64 = 0.7;
 
+/// What is known of why a packet was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// A queue stood then.
+    FullLink,
+    Unknown,
+}
+
 /// Losses among the packets of the last second.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
     fates: VecDeque<(Instant, bool)>,
     lost: usize,
-    /// Of all packets, smoothed over some seconds.
+    /// Of all packets but those that a full link lost, smoothed over some seconds.
     smoothed: f64,
     /// What the path loses whatever is sent.
     own: f64,
@@ -57,14 +65,16 @@ impl Trial {
 }
 
 impl Losses {
-    pub(super) fn record(&mut self, now: Instant, lost: bool) {
+    pub(super) fn record(&mut self, now: Instant, lost: bool, cause: Cause) {
         self.fates.push_back((now, lost));
         self.lost += usize::from(lost);
         if let Some(trial) = &mut self.trial {
             trial.packets += 1;
             trial.lost += usize::from(lost);
         }
-        self.smoothed += (f64::from(u8::from(lost)) - self.smoothed) / SMOOTHED_PACKETS;
+        if cause == Cause::Unknown {
+            self.smoothed += (f64::from(u8::from(lost)) - self.smoothed) / SMOOTHED_PACKETS;
+        }
         while let Some((at, lost)) = self.fates.front().copied()
             && (now.saturating_duration_since(at) > WINDOW && self.fates.len() > LEAST_PACKETS
                 || self.fates.len() > PACKETS_LIMIT)
@@ -79,7 +89,7 @@ impl Losses {
         (self.fates.len() >= LEAST_PACKETS).then(|| self.lost as f64 / self.fates.len() as f64)
     }
 
-    /// Part of the packets that did not arrive in the last seconds: so much is sent twice.
+    /// Part of the packets that the path lost in the last seconds, its queues aside: so much is sent twice.
     pub(super) fn smoothed(&self) -> f64 {
         self.smoothed
     }
@@ -152,7 +162,7 @@ mod tests {
     fn feed(losses: &mut Losses, start: Instant, from_ms: u64, period: usize) {
         for packet in 0..200_usize {
             let at = start + Duration::from_millis(from_ms + packet as u64 * 4);
-            losses.record(at, packet % period == 0);
+            losses.record(at, packet % period == 0, Cause::Unknown);
         }
     }
 

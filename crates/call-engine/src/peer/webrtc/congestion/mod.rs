@@ -71,6 +71,12 @@ impl CongestionControl {
         let media = (self.estimator.media_bps() - f64::from(shared.sound.copies_bps())).max(0.0);
         if (media - self.told_bps).abs() >= self.told_bps * CHANGE_TOLD {
             self.told_bps = media;
+            tracing::trace!(
+                target_kbps = (target / 1e3) as u32,
+                media_kbps = (media / 1e3) as u32,
+                loss = self.estimator.loss(),
+                "another bitrate"
+            );
             (self.on_target_bitrate)(media as u32);
         }
     }
