@@ -205,7 +205,7 @@ impl CallWatch {
             | EndReason::WrongServer(_)
             | EndReason::Refused(_)
             | EndReason::NotAdmitted(_)
-            | EndReason::PeersUnreachable => Outcome::Failed(sentences::end_reason(reason)),
+            | EndReason::PeersUnreachable(_) => Outcome::Failed(sentences::end_reason(reason)),
         }
     }
 

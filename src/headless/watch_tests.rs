@@ -27,6 +27,7 @@ fn snapshot(phase: CallPhase, links: &[LinkState]) -> EngineSnapshot {
         peer: PeerKey(u32::try_from(index).expect("few")),
         name: if index == 0 { "Ann".into() } else { String::new() },
         link: *link,
+        blockage: None,
         media: LocalMedia::default(),
         reconnects: 0,
         send_timings: Vec::new(),
@@ -135,7 +136,7 @@ fn the_end_of_the_call_is_the_end_of_the_run() {
         EndReason::ServerUnreachable("refused".into()),
         EndReason::WrongServer("version 9".into()),
         EndReason::Refused("The room is full".into()),
-        EndReason::PeersUnreachable,
+        EndReason::PeersUnreachable(None),
     ] {
         let mut watch = host(None, None);
         let outcome = watch

@@ -234,10 +234,13 @@ fn a_connection_that_does_not_come_up_is_replaced_after_ten_seconds_three_times(
     assert_eq!((waited, actions.len()), (Duration::from_secs(10), 3));
     let (waited, actions) = bench.wait_for_action();
     assert_eq!(waited, Duration::from_secs(10));
-    assert_eq!(actions.last(), Some(&Action::Finished(EndReason::PeersUnreachable)));
+    assert_eq!(
+        actions.last(),
+        Some(&Action::Finished(EndReason::PeersUnreachable(None)))
+    );
     assert_eq!(
         bench.machine.snapshot().phase,
-        CallPhase::Ended(EndReason::PeersUnreachable)
+        CallPhase::Ended(EndReason::PeersUnreachable(None))
     );
 }
 
