@@ -52,7 +52,11 @@ pub fn no_path(why: Option<Blockage>) -> String {
                 a TURN server with --ice-server."
             .into();
     };
-    let remedy = match why {
+    format!("The other side was found, but there is no path: {why}. {}", remedy(why))
+}
+
+fn remedy(why: Blockage) -> &'static str {
+    match why {
         Blockage::NoNetwork => "Connect to a network.",
         Blockage::NoRelaySet | Blockage::BothStrict | Blockage::NoServerSet | Blockage::TheirNetwork => {
             "Give a TURN server with --ice-server, on either side."
@@ -71,8 +75,7 @@ pub fn no_path(why: Option<Blockage>) -> String {
             a relay too."
         }
         Blockage::Handshake => "Try another network.",
-    };
-    format!("The other side was found, but there is no path: {why}. {remedy}")
+    }
 }
 
 /// Who may enter, when it changed.
@@ -137,7 +140,11 @@ pub fn spoken_code_failed(problem: SpokenCodeProblem) -> String {
 
 /// One participant is there and no path leads to them; the call goes on.
 #[must_use]
-pub fn unreachable(name: &str) -> String {
+pub fn unreachable(name: &str, why: Option<Blockage>) -> String {
+    if let Some(why) = why {
+        let remedy = remedy(why);
+        return format!("{name} could not be reached after several tries: {why}. {remedy} Visavis keeps trying.");
+    }
     format!(
         "{name} could not be reached after several tries. Another network or a TURN server (--ice-server) may help; \
          Visavis keeps trying."
