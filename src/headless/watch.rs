@@ -6,8 +6,8 @@ use std::fmt;
 use std::time::Duration;
 
 use call_engine::{
-    Admission, Alarm, Blockage, CallPhase, CallSnapshot, DeviceError, DeviceStatus, Door, EndReason, EngineSnapshot, LinkState,
-    ParticipantSnapshot, PeerKey, Symbols,
+    Admission, Alarm, Blockage, CallPhase, CallSnapshot, DeviceError, DeviceStatus, Door, EndReason, EngineSnapshot,
+    LinkState, ParticipantSnapshot, PeerKey, Symbols,
 };
 
 use super::sentences;

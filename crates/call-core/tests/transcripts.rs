@@ -249,7 +249,10 @@ fn what_was_in_the_way_last_is_told_at_the_end_and_forgotten_when_there_is_a_pat
     let blocked = |blockage| PeerInput::Blocked(blockage);
     let mut bench = Bench::greeted_by(HIGH);
     bench.peer(blocked(Blockage::UdpBlocked));
-    assert_eq!(bench.machine.snapshot().participants[0].blockage, Some(Blockage::UdpBlocked));
+    assert_eq!(
+        bench.machine.snapshot().participants[0].blockage,
+        Some(Blockage::UdpBlocked)
+    );
     // A step may fail for a reason of that kind too; it counts as a try.
     let refused = NegotiationFault::Blocked(Blockage::RelayRefused);
     bench.peer(PeerInput::Fault(refused.clone()));
@@ -257,13 +260,25 @@ fn what_was_in_the_way_last_is_told_at_the_end_and_forgotten_when_there_is_a_pat
     let actions = bench.peer_at(Attempt(3), PeerInput::Fault(refused));
     let end = EndReason::PeersUnreachable(Some(Blockage::RelayRefused));
     assert_eq!(actions.last(), Some(&Action::Finished(end.clone())));
-    let told: Vec<String> = bench.machine.timeline().map(|milestone| milestone.kind.to_string()).collect();
-    assert!(told.iter().any(|line| line.starts_with("unreachable: the relay refused")), "{told:?}");
+    let told: Vec<String> = bench
+        .machine
+        .timeline()
+        .map(|milestone| milestone.kind.to_string())
+        .collect();
+    assert!(
+        told.iter()
+            .any(|line| line.starts_with("unreachable: the relay refused")),
+        "{told:?}"
+    );
     assert!(end.to_string().ends_with("the relay refused the user or the password"));
 
     let mut bench = Bench::connected_to(HIGH);
     bench.peer(blocked(Blockage::BothStrict));
-    assert_eq!(bench.machine.snapshot().participants[0].blockage, None, "there is a path");
+    assert_eq!(
+        bench.machine.snapshot().participants[0].blockage,
+        None,
+        "there is a path"
+    );
 }
 
 #[test]

@@ -85,7 +85,10 @@ impl Inner {
     pub(super) async fn path(&self, now: Instant) -> Option<PathSample> {
         let report = self.connection.get_stats(now, StatsSelector::None).await;
         let ice = self.connection.sctp().await?.transport().ice_transport();
-        let pair = ice.get_selected_candidate_pair().await.ok().flatten()?;
+        let Some(pair) = ice.get_selected_candidate_pair().await.ok().flatten() else {
+            self.findings.path_is_direct(false);
+            return None;
+        };
         let remotes = ice.get_remote_candidates().await.unwrap_or_default();
         statistics::path(&report, &pair, &remotes, &self.findings)
     }

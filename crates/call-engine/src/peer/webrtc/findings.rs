@@ -4,6 +4,7 @@
 //! and which relayed address belongs to which kind of relay.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use call_core::{CandidateKinds, PathFacts, RelayFacts};
@@ -33,11 +34,17 @@ struct Known {
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Findings(Mutex<Known>);
+pub(super) struct Findings {
+    known: Mutex<Known>,
+    /// There is an address of ours at a relay.
+    allocated: AtomicBool,
+    /// A path was found, and it does not begin at a relay of ours.
+    direct: AtomicBool,
+}
 
 impl Findings {
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A server answered a question of ours.
@@ -56,6 +63,7 @@ impl Findings {
                 known.relayed.remove(0);
             }
             known.relayed.push((address, transport));
+            self.allocated.store(true, Ordering::Relaxed);
         }
         let relay = relay_mut(&mut known.facts, transport);
         relay.answered = true;
@@ -114,6 +122,16 @@ impl Findings {
             };
             self.remote(kind);
         }
+    }
+
+    /// The path that is used begins at a relay of ours, or not.
+    pub(super) fn path_is_direct(&self, direct: bool) {
+        self.direct.store(direct, Ordering::Relaxed);
+    }
+
+    /// Whether packets go by a relay of ours, or may yet.
+    pub(super) fn is_relayed(&self) -> bool {
+        self.allocated.load(Ordering::Relaxed) && !self.direct.load(Ordering::Relaxed)
     }
 
     /// Whether a relay over UDP gave us an address.

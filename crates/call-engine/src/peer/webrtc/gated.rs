@@ -22,6 +22,7 @@ use webrtc::runtime::{
     Transmit,
 };
 
+use super::pulse::Pulse;
 use super::source_filter::Gate;
 use super::stun;
 use crate::peer::ice_url::{IceUrl, ServerTransport};
@@ -42,6 +43,7 @@ const HEAD_START_WON: Duration = Duration::from_millis(1_500);
 pub(super) struct GatedRuntime {
     tokio: TokioRuntime,
     gate: Gate,
+    pulse: Pulse,
 }
 
 impl GatedRuntime {
@@ -49,6 +51,7 @@ impl GatedRuntime {
         Self {
             tokio: TokioRuntime,
             gate,
+            pulse: Pulse::default(),
         }
     }
 }
@@ -94,7 +97,10 @@ impl Runtime for GatedRuntime {
     }
 
     fn sleep(&self, duration: Duration) -> Later<'static, ()> {
-        self.tokio.sleep(duration)
+        match self.pulse.next(self.gate.findings.is_relayed()) {
+            Some(at_once) => Box::pin(at_once),
+            None => self.tokio.sleep(duration),
+        }
     }
 
     fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {

@@ -16,6 +16,7 @@
 //! | `wire_tap` | counters, round trip, key-frame requests |
 //! | `source_filter` | refuses datagrams from strangers |
 //! | `gated` | the sockets and names the crate gets to see; relays over TCP and TLS |
+//! | `pulse` | keeps answers on relayed connections from waiting in the crate |
 //! | `servers` | STUN and TURN servers, and what stands for them |
 //! | `findings` | what servers answered, for the diagnosis of a path that is not found |
 //! | `renewal` | keeps a place at a relay when its nonce changes |
@@ -47,6 +48,7 @@ mod handshake_repeats;
 mod identity_tests;
 mod nack;
 mod pacer;
+mod pulse;
 mod renewal;
 mod rtx;
 mod send;

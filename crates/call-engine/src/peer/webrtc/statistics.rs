@@ -35,6 +35,7 @@ pub(super) fn path(
     let id = &report.transport()?.selected_candidate_pair_id;
     let pair = report.candidate_pairs().find(|pair| pair.stats.id == *id)?;
     let (local, remote) = (selected.local(), selected.remote());
+    findings.path_is_direct(local.typ != RTCIceCandidateType::Relay);
     // Their relay may have been met by its first check, before they told of it.
     let met = |told: &RTCIceCandidate| (&told.address, told.port) == (&remote.address, remote.port);
     let told = remotes.iter().filter(|told| met(told));
