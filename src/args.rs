@@ -7,13 +7,14 @@
 // Doc comments of options are the help text, where brackets mean "may be left out".
 #![allow(rustdoc::broken_intra_doc_links)]
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use call_engine::{
-    CameraSpec, Door, EngineConfig, IceServer, KeyStoreChoice, MicrophoneSpec, ScreenSpec, SpeakerSpec, Switch,
-    VideoMode,
+    CameraSpec, Door, EngineConfig, ExtraRoots, IceServer, IceServerKind, IceUrl, KeyStoreChoice, MicrophoneSpec,
+    ScreenSpec, SpeakerSpec, Switch, VideoMode,
 };
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
@@ -167,9 +168,12 @@ pub struct CallOptions {
     /// Connect through a TURN relay only: others do not see your address
     #[arg(long)]
     pub relay_only: bool,
-    /// STUN or TURN server; may be given several times
+    /// STUN or TURN server: stun:HOST[:PORT], turn:HOST[:PORT][?transport=tcp] or turns:HOST[:PORT] (TLS); may be given several times
     #[arg(long, value_name = "URL[,user,password]", value_parser = parse_ice_server)]
     pub ice_server: Vec<IceServer>,
+    /// Also trust the authorities in this PEM file for TURN servers over TLS
+    #[arg(long, value_name = "FILE", value_parser = parse_ice_ca)]
+    pub ice_ca: Option<ExtraRoots>,
     /// Folder of the identity, contacts and missed calls [default: none headless, the user's data folder in the window]
     #[arg(long, value_name = "DIR")]
     pub profile: Option<PathBuf>,
@@ -359,6 +363,7 @@ pub fn headless_defaults() -> EngineConfig {
         max_bitrate_bps: None,
         relay_only: false,
         ice_servers: Vec::new(),
+        extra_roots: ExtraRoots::default(),
         record: None,
         profile: None,
         key_store: KeyStoreChoice::Keyring,
@@ -426,6 +431,7 @@ impl CallOptions {
             } else {
                 given.ice_server
             },
+            extra_roots: given.ice_ca.unwrap_or(defaults.extra_roots),
             record: record.or(defaults.record),
             profile: given.profile.or(defaults.profile),
             key_store: given.key_store.map_or(defaults.key_store, |store| match store {
@@ -502,19 +508,21 @@ fn parse_ice_server(text: &str) -> Result<IceServer, String> {
     let mut parts = text.splitn(3, ',');
     let url = parts.next().unwrap_or_default().to_owned();
     let (username, credential) = (parts.next().map(str::to_owned), parts.next().map(str::to_owned));
-    let (scheme, host) = url.split_once(':').unwrap_or_default();
-    if host.is_empty() || !["stun", "turn", "turns"].contains(&scheme) {
-        return Err("write stun:HOST[:PORT], or turn:HOST[:PORT],USER,PASSWORD".into());
-    }
-    match (scheme, &username, &credential) {
-        ("stun", None, None) | ("turn" | "turns", Some(_), Some(_)) => Ok(IceServer {
+    let kind = IceUrl::parse(&url).map_err(|error| error.to_string())?.kind;
+    match (kind, &username, &credential) {
+        (IceServerKind::Stun, None, None) | (IceServerKind::Turn, Some(_), Some(_)) => Ok(IceServer {
             url,
             username,
             credential,
         }),
-        ("stun", ..) => Err("a STUN server takes no user and password".into()),
-        _ => Err("a TURN server needs a user and a password: URL,USER,PASSWORD".into()),
+        (IceServerKind::Stun, ..) => Err("a STUN server takes no user and password".into()),
+        (IceServerKind::Turn, ..) => Err("a TURN server needs a user and a password: URL,USER,PASSWORD".into()),
     }
+}
+
+fn parse_ice_ca(path: &str) -> Result<ExtraRoots, String> {
+    let pem = fs::read(path).map_err(|error| format!("it cannot be read: {error}"))?;
+    ExtraRoots::from_pem(&pem)
 }
 
 #[cfg(test)]

@@ -329,7 +329,7 @@ fn every_end_is_told_with_what_to_do() {
             EndReason::Refused("the room is full".into()),
             "the room is full. Ask for a new link",
         ),
-        (EndReason::PeersUnreachable, "Try another network"),
+        (EndReason::PeersUnreachable(None), "Try another network"),
     ];
     for (reason, words) in reasons {
         let stage = stage(ui_support::ended(reason));
@@ -387,7 +387,7 @@ fn every_screen_works_in_both_languages_and_small_windows() {
                     ui_support::view("Мария"),
                 ),
                 (
-                    ui_support::ended(EndReason::PeersUnreachable),
+                    ui_support::ended(EndReason::PeersUnreachable(None)),
                     ui_support::view("Мария"),
                 ),
             ];

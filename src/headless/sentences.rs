@@ -2,7 +2,9 @@
 //!
 //! English only: these lines go to stderr and into logs. The window has its own, in two languages.
 
-use call_engine::{Alarm, DeviceError, DeviceProblem, Door, EndReason, NotAdmitted, RingOutcome, SpokenCodeProblem};
+use call_engine::{
+    Alarm, Blockage, DeviceError, DeviceProblem, Door, EndReason, NotAdmitted, RingOutcome, SpokenCodeProblem,
+};
 
 use super::watch::{DeviceRole, NeverUp};
 use crate::args::Role;
@@ -38,9 +40,41 @@ pub fn end_reason(reason: &EndReason) -> String {
             "The host has locked the call: nobody new is let in. Ask them to unlock it.".into()
         }
         EndReason::NotAdmitted(NotAdmitted::Expired) => "The link has expired: ask the host for a new one.".into(),
-        EndReason::PeersUnreachable => "The other side was found, but no path through the networks leads there. \
-             Try another network, or give a TURN server with --ice-server."
-            .into(),
+        EndReason::PeersUnreachable(why) => no_path(*why),
+    }
+}
+
+/// What is in the way of a connection, and what to do.
+#[must_use]
+pub fn no_path(why: Option<Blockage>) -> String {
+    let Some(why) = why else {
+        return "The other side was found, but no path through the networks leads there. Try another network, or give \
+                a TURN server with --ice-server."
+            .into();
+    };
+    format!("The other side was found, but there is no path: {why}. {}", remedy(why))
+}
+
+fn remedy(why: Blockage) -> &'static str {
+    match why {
+        Blockage::NoNetwork => "Connect to a network.",
+        Blockage::NoRelaySet | Blockage::BothStrict | Blockage::NoServerSet | Blockage::TheirNetwork => {
+            "Give a TURN server with --ice-server, on either side."
+        }
+        Blockage::UdpBlocked => "Give one with --ice-server turns:HOST:443,USER,PASSWORD, or try another network.",
+        Blockage::NothingAnswers => "Check the servers in --ice-server, or try another network.",
+        Blockage::RelayUnknown | Blockage::RelaySilent => "Check its address in --ice-server, and that it runs.",
+        Blockage::RelayRefused => "Check them in --ice-server; they may have expired.",
+        Blockage::RelayFull => "Try again later, or give another one with --ice-server.",
+        Blockage::RelayCertificate => {
+            "Check its name in --ice-server, and the clock; for an authority of your own \
+            give --ice-ca."
+        }
+        Blockage::BehindRelay => {
+            "Check that the relay may send to the other side's network, and give the other side \
+            a relay too."
+        }
+        Blockage::Handshake => "Try another network.",
     }
 }
 
@@ -106,7 +140,11 @@ pub fn spoken_code_failed(problem: SpokenCodeProblem) -> String {
 
 /// One participant is there and no path leads to them; the call goes on.
 #[must_use]
-pub fn unreachable(name: &str) -> String {
+pub fn unreachable(name: &str, why: Option<Blockage>) -> String {
+    if let Some(why) = why {
+        let remedy = remedy(why);
+        return format!("{name} could not be reached after several tries: {why}. {remedy} Visavis keeps trying.");
+    }
     format!(
         "{name} could not be reached after several tries. Another network or a TURN server (--ice-server) may help; \
          Visavis keeps trying."
@@ -228,7 +266,9 @@ mod tests {
             .collect();
         all.push(end_reason(&EndReason::ServerUnreachable("refused".into())));
         all.push(end_reason(&EndReason::WrongServer("version 9".into())));
-        all.push(end_reason(&EndReason::PeersUnreachable));
+        all.push(end_reason(&EndReason::PeersUnreachable(None)));
+        all.push(end_reason(&EndReason::PeersUnreachable(Some(Blockage::UdpBlocked))));
+        all.push(end_reason(&EndReason::PeersUnreachable(Some(Blockage::RelayRefused))));
         for state in [NeverUp::NotInRoom, NeverUp::Alone, NeverUp::NotConnected] {
             all.push(never_up(state, &Role::Host));
             all.push(never_up(state, &Role::Join("L".into())));
@@ -241,7 +281,7 @@ mod tests {
         all.sort();
         all.dedup();
         assert!(
-            all.len() == problems.len() + 7,
+            all.len() == problems.len() + 9,
             "sentences must tell the cases apart: {all:#?}"
         );
     }

@@ -6,8 +6,8 @@ use std::fmt;
 use std::time::Duration;
 
 use call_engine::{
-    Admission, Alarm, CallPhase, CallSnapshot, DeviceError, DeviceStatus, Door, EndReason, EngineSnapshot, LinkState,
-    ParticipantSnapshot, PeerKey, Symbols,
+    Admission, Alarm, Blockage, CallPhase, CallSnapshot, DeviceError, DeviceStatus, Door, EndReason, EngineSnapshot,
+    LinkState, ParticipantSnapshot, PeerKey, Symbols,
 };
 
 use super::sentences;
@@ -97,6 +97,8 @@ pub struct CallWatch {
     came_up: bool,
     participants: BTreeMap<PeerKey, Participant>,
     troubles: BTreeMap<DeviceRole, DeviceError>,
+    /// What was found to be in the way of a connection that is not up.
+    blockage: Option<Blockage>,
     alarm: Option<Alarm>,
     door: Door,
 }
@@ -151,6 +153,7 @@ impl CallWatch {
             participants: BTreeMap::new(),
             troubles: BTreeMap::new(),
             alarm: None,
+            blockage: None,
             door: Door::Open,
         }
     }
@@ -173,6 +176,7 @@ impl CallWatch {
         let alarm = std::mem::replace(&mut self.alarm, call.alarm);
         lines.extend(call.alarm.filter(|_| alarm != call.alarm).map(sentences::alarm));
         self.came_up |= connected(call) > 0;
+        self.blockage = call.participants.iter().find_map(|participant| participant.blockage);
         if self.counting_since.is_none() && connected(call) >= self.until_peers {
             self.counting_since = Some(now);
         }
@@ -205,7 +209,7 @@ impl CallWatch {
             | EndReason::WrongServer(_)
             | EndReason::Refused(_)
             | EndReason::NotAdmitted(_)
-            | EndReason::PeersUnreachable => Outcome::Failed(sentences::end_reason(reason)),
+            | EndReason::PeersUnreachable(_) => Outcome::Failed(sentences::end_reason(reason)),
         }
     }
 
@@ -222,6 +226,9 @@ impl CallWatch {
                 | CallPhase::Active
                 | CallPhase::Ended(_) => Outcome::Completed,
             };
+        }
+        if let Some(why) = self.blockage {
+            return Outcome::Failed(sentences::no_path(Some(why)));
         }
         let state = match phase {
             CallPhase::Idle | CallPhase::Joining => NeverUp::NotInRoom,
@@ -295,7 +302,7 @@ impl CallWatch {
                 Standing::Connected if before == Standing::Lost => lines.push(format!("{name} is connected again.")),
                 Standing::Connected => lines.push(format!("{name} is connected.")),
                 Standing::Lost => lines.push(format!("The connection to {name} was lost; trying again.")),
-                Standing::Unreachable => lines.push(sentences::unreachable(&name)),
+                Standing::Unreachable => lines.push(sentences::unreachable(&name, participant.blockage)),
             }
         }
         self.participants.retain(|peer, gone| {

@@ -27,6 +27,7 @@ fn snapshot(phase: CallPhase, links: &[LinkState]) -> EngineSnapshot {
         peer: PeerKey(u32::try_from(index).expect("few")),
         name: if index == 0 { "Ann".into() } else { String::new() },
         link: *link,
+        blockage: None,
         media: LocalMedia::default(),
         reconnects: 0,
         send_timings: Vec::new(),
@@ -135,7 +136,7 @@ fn the_end_of_the_call_is_the_end_of_the_run() {
         EndReason::ServerUnreachable("refused".into()),
         EndReason::WrongServer("version 9".into()),
         EndReason::Refused("The room is full".into()),
-        EndReason::PeersUnreachable,
+        EndReason::PeersUnreachable(None),
     ] {
         let mut watch = host(None, None);
         let outcome = watch
@@ -180,9 +181,22 @@ fn somebody_who_cannot_be_reached_is_named_once() {
     watch.observe(&snapshot(CallPhase::Connecting, &[LinkState::Negotiating]), seconds(1));
     assert_eq!(
         watch.observe(&unreachable, seconds(2)).lines,
-        [sentences::unreachable("Ann")]
+        [sentences::unreachable("Ann", None)]
     );
     assert_eq!(watch.observe(&unreachable, seconds(3)), Observation::default());
+}
+
+#[test]
+fn what_is_in_the_way_is_said_when_the_time_is_up() {
+    let mut blocked = snapshot(CallPhase::Connecting, &[LinkState::Negotiating]);
+    if let Some(call) = &mut blocked.call {
+        call.participants[0].blockage = Some(Blockage::UdpBlocked);
+    }
+    let mut watch = host(Some(5), Some(0));
+    watch.observe(&blocked, seconds(1));
+    let words = failed(watch.observe(&blocked, seconds(7)).outcome);
+    assert!(words.contains("blocks UDP") && words.contains("turns:"), "{words}");
+    assert!(sentences::unreachable("Ann", Some(Blockage::RelayRefused)).contains("refused the user"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Every kind of trouble as one sentence that says what happened and what to do.
 
 use call_engine::{
-    DeviceProblem, DeviceStatus, EndReason, Event, InviteError, NotAdmitted, RingDirection, RingOutcome,
+    Blockage, DeviceProblem, DeviceStatus, EndReason, Event, InviteError, NotAdmitted, RingDirection, RingOutcome,
     SpokenCodeProblem,
 };
 
@@ -47,7 +47,29 @@ pub fn end(reason: &EndReason, i18n: &I18n) -> EndText {
         EndReason::NotAdmitted(NotAdmitted::Refused) => plain("ended-not-admitted", "ended-not-admitted-text"),
         EndReason::NotAdmitted(NotAdmitted::Locked) => plain("ended-locked", "ended-locked-text"),
         EndReason::NotAdmitted(NotAdmitted::Expired) => plain("ended-expired", "ended-expired-text"),
-        EndReason::PeersUnreachable => plain("ended-peers", "ended-peers-text"),
+        EndReason::PeersUnreachable(None) => plain("ended-peers", "ended-peers-text"),
+        EndReason::PeersUnreachable(Some(why)) => plain("ended-peers", blockage(*why)),
+    }
+}
+
+/// The key of what to say about what is in the way of a call, and what to do.
+#[must_use]
+pub fn blockage(blockage: Blockage) -> &'static str {
+    match blockage {
+        Blockage::NoNetwork => "blocked-no-network",
+        Blockage::NoRelaySet => "blocked-no-relay-set",
+        Blockage::NoServerSet => "blocked-no-server-set",
+        Blockage::UdpBlocked => "blocked-udp",
+        Blockage::NothingAnswers => "blocked-nothing-answers",
+        Blockage::RelayUnknown => "blocked-relay-unknown",
+        Blockage::RelaySilent => "blocked-relay-silent",
+        Blockage::RelayRefused => "blocked-relay-refused",
+        Blockage::RelayFull => "blocked-relay-full",
+        Blockage::RelayCertificate => "blocked-relay-certificate",
+        Blockage::BothStrict => "blocked-both-strict",
+        Blockage::TheirNetwork => "blocked-their-network",
+        Blockage::BehindRelay => "blocked-behind-relay",
+        Blockage::Handshake => "blocked-handshake",
     }
 }
 
@@ -60,7 +82,7 @@ pub fn is_failure(reason: &EndReason) -> bool {
         | EndReason::WrongServer(_)
         | EndReason::Refused(_)
         | EndReason::NotAdmitted(_)
-        | EndReason::PeersUnreachable => true,
+        | EndReason::PeersUnreachable(_) => true,
     }
 }
 

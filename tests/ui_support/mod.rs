@@ -130,6 +130,7 @@ pub fn participant(key: u32, name: &str) -> ParticipantSnapshot {
         link: LinkState::Connected {
             since: Time(Duration::ZERO),
         },
+        blockage: None,
         media: LocalMedia::default(),
         reconnects: 0,
         send_timings: Vec::new(),

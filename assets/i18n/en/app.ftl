@@ -69,6 +69,7 @@ call-link = Invite link
 call-connecting = Connecting…
 call-connecting-to = Connecting to { $name }…
 call-no-path-to = No path to { $name } was found. Trying again…
+call-no-path-because = No path to { $name } was found. { $why } Trying again…
 call-connected = Connected
 call-connected-relay = Connected through a relay
 call-reconnecting = The connection was lost. Looking for a new path…
@@ -111,6 +112,20 @@ ended-refused = The server did not let you in
 ended-refused-text = It said: { $words } Ask for a new link, or try again in a minute.
 ended-peers = No path to the others was found
 ended-peers-text = A firewall or network blocks direct calls. Try another network, for example a phone's hotspot.
+blocked-no-network = This computer has no network to call from. Connect to one.
+blocked-no-relay-set = Your address is to stay hidden, but no relay is set. Set one, or let others see your address.
+blocked-no-server-set = The two networks do not reach each other, and no server is set that could help. Set a relay.
+blocked-udp = This network blocks UDP, and no relay over TCP is set. Try another network, for example a phone's hotspot.
+blocked-nothing-answers = None of your STUN and relay servers answers. This network blocks them, or they are down. Try another network.
+blocked-relay-unknown = The name of the relay cannot be looked up. Check its address, and your internet connection.
+blocked-relay-silent = The relay does not answer. Check its address, and that it is running.
+blocked-relay-refused = The relay refused the password. Check user and password; they may have expired.
+blocked-relay-full = The relay has no room for another call. Try again later.
+blocked-relay-certificate = The relay cannot prove that it is the one you set. Check its address, and this computer's clock.
+blocked-both-strict = Both networks hide behind strict routers; a relay is needed. Set one, or try a phone's hotspot.
+blocked-their-network = The other side's network lets nobody in; a relay is needed. Set one, or ask them to try a phone's hotspot.
+blocked-behind-relay = The relay answers, but the other side does not come through it. Ask them to try another network.
+blocked-handshake = A path was found, but nothing encrypted comes through it. Try another network.
 
 ## Devices in trouble
 

@@ -2,6 +2,7 @@
 
 use signaling_protocol::ClientMessage;
 
+use crate::blockage::Blockage;
 use crate::input::{Attempt, IceCandidate, IceMode, PeerKey};
 use crate::snapshot::LocalMedia;
 
@@ -113,8 +114,8 @@ pub enum EndReason {
     WrongServer(String),
     /// The server refused us; its sentence.
     Refused(String),
-    /// The others could not be reached, after all tries.
-    PeersUnreachable,
+    /// The others could not be reached, after all tries; what seems to be in the way, if that is known.
+    PeersUnreachable(Option<Blockage>),
     /// The host, or the room's rules, kept us out.
     NotAdmitted(NotAdmitted),
 }

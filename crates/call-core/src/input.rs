@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use signaling_protocol::ServerMessage;
 
+use crate::blockage::Blockage;
 use crate::standing::Door;
 use crate::time::Time;
 
@@ -177,6 +178,8 @@ pub enum PeerInput {
     Fault(NegotiationFault),
     /// ICE and DTLS.
     Transport(TransportState),
+    /// The connection had time enough and is not up: what seems to be in the way.
+    Blocked(Blockage),
     /// The control data channel is open both ways.
     ControlOpened,
     /// A message on the control data channel.
@@ -188,6 +191,8 @@ pub enum PeerInput {
 pub enum NegotiationFault {
     /// The peer connection could not be made.
     Create(String),
+    /// There is no way to the other side, and it is known why.
+    Blocked(Blockage),
     /// The remote description was refused.
     RemoteDescription(String),
     /// Our own description could not be made or set.

@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod action;
+pub mod blockage;
 mod budget;
 mod deadlines;
 pub mod doorbell;
@@ -25,6 +26,7 @@ pub mod time;
 pub mod timeline;
 
 pub use action::{Action, EndReason, NotAdmitted, OfferAcceptance};
+pub use blockage::{Blockage, CandidateKinds, PathFacts, RelayFacts, diagnose};
 pub use input::{
     Attempt, DescriptionKind, IceCandidate, IceMode, Input, LocalIntent, NegotiationFault, PeerInput, PeerKey,
     SignalingInput, SignalingLoss, Switch, TransportState, VideoSource,

@@ -1,5 +1,6 @@
 //! One remote participant and the state of the connection to them.
 
+use crate::blockage::Blockage;
 use crate::budget::Budget;
 use crate::input::{Attempt, PeerKey};
 use crate::negotiation::{Negotiation, Politeness};
@@ -208,6 +209,8 @@ pub(crate) struct Peer {
     pub identity: IdentityLifetime,
     pub symbols: Option<Symbols>,
     pub binding: Binding,
+    /// What the last connection that did not come up found in its way.
+    pub blockage: Option<Blockage>,
     /// Their place at the server; none while it does not know them.
     pub slot: Option<Slot>,
     /// As it was when last looked at.
@@ -241,6 +244,7 @@ impl Peer {
             identity: IdentityLifetime::Kept,
             symbols: None,
             binding: Binding::Sound,
+            blockage: None,
             slot: Some(slot),
             server_path: ServerPath::Open,
             server_word: ServerWord::Silent,
@@ -300,6 +304,7 @@ impl Peer {
             peer,
             name: self.name.clone(),
             link: self.link.state(),
+            blockage: self.blockage,
             media: self.media,
             reconnects: self.reconnects,
             send_timings: self.timings.clone(),

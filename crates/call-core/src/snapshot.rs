@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::action::EndReason;
+use crate::blockage::Blockage;
 use crate::input::{PeerKey, Switch, VideoSource};
 use crate::standing::{Admission, Alarm, Badge, IdentityLifetime, PublicKey, RoomRole, RoomState, Symbols};
 use crate::time::Time;
@@ -95,6 +96,8 @@ pub struct ParticipantSnapshot {
     pub name: String,
     /// How the connection to them is.
     pub link: LinkState,
+    /// What seems to be in the way of a connection that does not come up.
+    pub blockage: Option<Blockage>,
     /// What they say they send.
     pub media: LocalMedia,
     /// How often the connection was lost and came back.

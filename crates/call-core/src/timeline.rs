@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::action::{EndReason, NotAdmitted};
+use crate::blockage::Blockage;
 use crate::input::PeerKey;
 use crate::time::Time;
 
@@ -43,8 +44,8 @@ pub enum MilestoneKind {
     WrongFingerprint,
     /// Messages through the server arrived changed, out of order or not at all: a new handshake was begun.
     SessionBroken,
-    /// Given up after all tries.
-    Unreachable,
+    /// Given up after all tries; what seems to be in the way, if that is known.
+    Unreachable(Option<Blockage>),
     /// Not part of the call any more.
     Left(Departure),
     /// The call is over.
@@ -79,7 +80,8 @@ impl fmt::Display for MilestoneKind {
             Self::WrongHello => "wrong hello",
             Self::WrongFingerprint => "wrong fingerprint",
             Self::SessionBroken => "session broken",
-            Self::Unreachable => "unreachable",
+            Self::Unreachable(None) => "unreachable",
+            Self::Unreachable(Some(why)) => return write!(f, "unreachable: {why}"),
             Self::Left(Departure::HungUp) => "left",
             Self::Left(Departure::Lost) => "lost",
             Self::Left(Departure::NeverAnswered) => "never answered",
@@ -98,7 +100,8 @@ impl fmt::Display for EndReason {
             Self::ServerUnreachable(why) => write!(f, "server unreachable: {why}"),
             Self::WrongServer(why) => write!(f, "wrong server: {why}"),
             Self::Refused(why) => write!(f, "refused: {why}"),
-            Self::PeersUnreachable => f.write_str("nobody could be reached"),
+            Self::PeersUnreachable(None) => f.write_str("nobody could be reached"),
+            Self::PeersUnreachable(Some(why)) => write!(f, "nobody could be reached: {why}"),
             Self::NotAdmitted(NotAdmitted::Refused) => f.write_str("not let in by the host"),
             Self::NotAdmitted(NotAdmitted::Locked) => f.write_str("the room is locked"),
             Self::NotAdmitted(NotAdmitted::Expired) => f.write_str("the invite has expired"),

@@ -398,7 +398,7 @@ fn who_cannot_be_reached_is_given_up_after_three_tries() {
     world.join(WhenEmpty::Wait);
     world.blocked.insert((0, 1));
     world.run_for(60 * SECOND);
-    let ended = CallPhase::Ended(EndReason::PeersUnreachable);
+    let ended = CallPhase::Ended(EndReason::PeersUnreachable(None));
     assert!(
         world.phase(0) == ended || world.phase(1) == ended,
         "{}",
@@ -424,7 +424,7 @@ fn one_who_cannot_be_reached_does_not_end_the_call_of_the_others() {
     world.run_for(50 * SECOND);
     assert_eq!(world.phase(0), CallPhase::Active);
     assert!(
-        has_happened(&world, 0, &MilestoneKind::Unreachable),
+        has_happened(&world, 0, &MilestoneKind::Unreachable(None)),
         "{}",
         world.describe()
     );

@@ -304,7 +304,7 @@ fn a_certificate_that_is_not_the_promised_one_is_said_and_given_up_after_three_t
     bench.peer_at(Attempt(3), fault());
     assert_eq!(
         bench.machine.snapshot().phase,
-        CallPhase::Ended(EndReason::PeersUnreachable)
+        CallPhase::Ended(EndReason::PeersUnreachable(None))
     );
     assert_eq!(
         bench.machine.snapshot().alarm,

@@ -154,7 +154,7 @@ fn the_storms_are_worth_surviving() {
             let count = |kind| end.milestones.iter().filter(|milestone| milestone.kind == kind).count();
             reconnects += count(Reconnected);
             rebuilt += count(Rebuilt);
-            given_up += count(Unreachable);
+            given_up += count(Unreachable(None));
             stale += end.machine.dropped().stale;
             duplicates += end.machine.dropped().duplicate;
             ended += usize::from(end.finished.as_ref().is_some_and(|reason| *reason != EndReason::HungUp));

@@ -234,10 +234,50 @@ fn a_connection_that_does_not_come_up_is_replaced_after_ten_seconds_three_times(
     assert_eq!((waited, actions.len()), (Duration::from_secs(10), 3));
     let (waited, actions) = bench.wait_for_action();
     assert_eq!(waited, Duration::from_secs(10));
-    assert_eq!(actions.last(), Some(&Action::Finished(EndReason::PeersUnreachable)));
+    assert_eq!(
+        actions.last(),
+        Some(&Action::Finished(EndReason::PeersUnreachable(None)))
+    );
     assert_eq!(
         bench.machine.snapshot().phase,
-        CallPhase::Ended(EndReason::PeersUnreachable)
+        CallPhase::Ended(EndReason::PeersUnreachable(None))
+    );
+}
+
+#[test]
+fn what_was_in_the_way_last_is_told_at_the_end_and_forgotten_when_there_is_a_path() {
+    let blocked = |blockage| PeerInput::Blocked(blockage);
+    let mut bench = Bench::greeted_by(HIGH);
+    bench.peer(blocked(Blockage::UdpBlocked));
+    assert_eq!(
+        bench.machine.snapshot().participants[0].blockage,
+        Some(Blockage::UdpBlocked)
+    );
+    // A step may fail for a reason of that kind too; it counts as a try.
+    let refused = NegotiationFault::Blocked(Blockage::RelayRefused);
+    bench.peer(PeerInput::Fault(refused.clone()));
+    bench.peer_at(Attempt(2), PeerInput::Fault(refused.clone()));
+    let actions = bench.peer_at(Attempt(3), PeerInput::Fault(refused));
+    let end = EndReason::PeersUnreachable(Some(Blockage::RelayRefused));
+    assert_eq!(actions.last(), Some(&Action::Finished(end.clone())));
+    let told: Vec<String> = bench
+        .machine
+        .timeline()
+        .map(|milestone| milestone.kind.to_string())
+        .collect();
+    assert!(
+        told.iter()
+            .any(|line| line.starts_with("unreachable: the relay refused")),
+        "{told:?}"
+    );
+    assert!(end.to_string().ends_with("the relay refused the user or the password"));
+
+    let mut bench = Bench::connected_to(HIGH);
+    bench.peer(blocked(Blockage::BothStrict));
+    assert_eq!(
+        bench.machine.snapshot().participants[0].blockage,
+        None,
+        "there is a path"
     );
 }
 

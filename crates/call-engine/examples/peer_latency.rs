@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use call_core::{Attempt, IceMode, OfferAcceptance, PeerKey, TransportState};
 use call_engine::peer::webrtc::WebRtcConnector;
-use call_engine::peer::{PeerConfig, PeerConnector, PeerError, PeerEvent, PeerEventFrom, PeerReceivers, PeerTransport};
+use call_engine::peer::{
+    ExtraRoots, PeerConfig, PeerConnector, PeerError, PeerEvent, PeerEventFrom, PeerReceivers, PeerTransport,
+};
 use call_media::frame::{EncodedFrame, SendTimings, StreamKind, VideoKind};
 use call_media::rtp::{PacketSink, RtpPacket};
 use tokio::sync::mpsc;
@@ -88,6 +90,7 @@ async fn end(key: u32, epoch: Instant) -> Result<End, PeerError> {
         on_target_bitrate: Arc::new(|_| {}),
         events: sender,
         ice_servers: Vec::new(),
+        extra_roots: ExtraRoots::default(),
         relay_only: false,
         loopback: true,
         max_bitrate_bps: 6_000_000,
@@ -107,7 +110,7 @@ async fn reach(events: &mut mpsc::Receiver<PeerEventFrom>, other: &Arc<dyn PeerT
             PeerEvent::LocalCandidate(candidate) => other.add_candidate(candidate).await?,
             PeerEvent::Transport(TransportState::Connected) => return Ok(()),
             PeerEvent::Fault(error) => return Err(error),
-            PeerEvent::Transport(_) | PeerEvent::ControlOpened | PeerEvent::Control(_) => {}
+            PeerEvent::Transport(_) | PeerEvent::Blocked(_) | PeerEvent::ControlOpened | PeerEvent::Control(_) => {}
         }
     }
     Ok(())

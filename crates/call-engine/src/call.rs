@@ -18,7 +18,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 
 use crate::call_media::CallMedia;
 use crate::figures::Figures;
-use crate::peer::{IceServer, PEER_EVENT_CAPACITY, PeerConfig, PeerConnector, PeerEvent, PeerEventFrom};
+use crate::peer::{ExtraRoots, IceServer, PEER_EVENT_CAPACITY, PeerConfig, PeerConnector, PeerEvent, PeerEventFrom};
 use crate::peer_worker::{PeerOrder, PeerResult, PeerWorker, fault};
 use crate::signaling::{self, SignalingClient, SignalingEvent};
 
@@ -44,6 +44,7 @@ pub(crate) struct CallSetup {
 #[derive(Clone)]
 pub(crate) struct PathSettings {
     pub ice_servers: Vec<IceServer>,
+    pub extra_roots: ExtraRoots,
     pub relay_only: bool,
     pub loopback: bool,
     pub max_bitrate_bps: u32,
@@ -52,6 +53,7 @@ pub(crate) struct PathSettings {
 /// A call that runs in its own task.
 pub(crate) struct RunningCall {
     intents: mpsc::Sender<LocalIntent>,
+    ice_servers: watch::Sender<Vec<IceServer>>,
     /// The newest state. Closed when the call is over and everything it held is released.
     pub snapshots: watch::Receiver<Arc<CallSnapshot>>,
     /// The invite's secret as it is now: the host may make a new one.
@@ -68,9 +70,12 @@ impl RunningCall {
         machine.handle(Input::Local(LocalIntent::Join), now);
         let (published, snapshots) = watch::channel(Arc::new(machine.snapshot()));
         let (secret_changed, secret) = watch::channel(setup.secret);
-        let task = tokio::spawn(Call::new(setup, machine, published, secret_changed).run(incoming));
+        let (ice_servers, servers_changed) = watch::channel(setup.paths.ice_servers.clone());
+        let call = Call::new(setup, machine, published, secret_changed);
+        let task = tokio::spawn(call.run(incoming, servers_changed));
         Self {
             intents,
+            ice_servers,
             snapshots,
             secret,
             task,
@@ -82,6 +87,11 @@ impl RunningCall {
         if self.intents.try_send(intent).is_err() {
             tracing::debug!("the call is over or busy: an intent was dropped");
         }
+    }
+
+    /// Uses these from the next connection or search for a path on.
+    pub(crate) fn set_ice_servers(&self, servers: Vec<IceServer>) {
+        self.ice_servers.send_replace(servers);
     }
 
     /// Hangs up and waits until the peers have been told.
@@ -150,7 +160,7 @@ impl Call {
         }
     }
 
-    async fn run(mut self, mut intents: mpsc::Receiver<LocalIntent>) {
+    async fn run(mut self, mut intents: mpsc::Receiver<LocalIntent>, mut ice_servers: watch::Receiver<Vec<IceServer>>) {
         let mut second = interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
@@ -162,6 +172,10 @@ impl Call {
             let deadline = self.machine.poll_deadline();
             tokio::select! {
                 intent = intents.recv() => self.feed(Input::Local(intent.unwrap_or(LocalIntent::Leave))),
+                Ok(()) = ice_servers.changed() => {
+                    let servers = ice_servers.borrow_and_update().clone();
+                    self.on_ice_servers(servers);
+                }
                 Some(event) = self.signaling_inbox.recv() => self.on_signaling(event),
                 Some(event) = self.peer_inbox.recv() => self.on_peer_event(event),
                 Some((peer, attempt, event)) = self.result_inbox.recv() => self.on_peer(peer, attempt, event),
@@ -200,11 +214,19 @@ impl Call {
         let event = match from.event {
             PeerEvent::LocalCandidate(candidate) => PeerInput::LocalCandidate(candidate),
             PeerEvent::Transport(state) => PeerInput::Transport(state),
+            PeerEvent::Blocked(blockage) => PeerInput::Blocked(blockage),
             PeerEvent::ControlOpened => PeerInput::ControlOpened,
             PeerEvent::Control(payload) => PeerInput::Control(payload.to_vec()),
             PeerEvent::Fault(error) => PeerInput::Fault(fault(error)),
         };
         self.on_peer(from.peer, from.attempt, event);
+    }
+
+    fn on_ice_servers(&mut self, servers: Vec<IceServer>) {
+        for worker in self.peers.values() {
+            worker.order(PeerOrder::SetIceServers(servers.clone()));
+        }
+        self.paths.ice_servers = servers;
     }
 
     fn on_peer(&mut self, peer: PeerKey, attempt: Attempt, event: PeerInput) {
@@ -308,6 +330,7 @@ impl Call {
             on_target_bitrate: Arc::new(move |bitrate_bps| for_targets.set_target_bitrate(peer, bitrate_bps)),
             events: self.peer_events.clone(),
             ice_servers: self.paths.ice_servers.clone(),
+            extra_roots: self.paths.extra_roots.clone(),
             relay_only: self.paths.relay_only,
             loopback: self.paths.loopback,
             max_bitrate_bps: self.paths.max_bitrate_bps,

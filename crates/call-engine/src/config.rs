@@ -7,7 +7,7 @@ use std::time::Duration;
 use call_core::{Door, Switch};
 use call_media::spec::{CameraSpec, MicrophoneSpec, ScreenSpec, SpeakerSpec};
 
-use crate::peer::IceServer;
+use crate::peer::{ExtraRoots, IceServer};
 
 /// Everything that is decided before the first call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct EngineConfig {
     pub relay_only: bool,
     /// STUN and TURN servers.
     pub ice_servers: Vec<IceServer>,
+    /// Authorities that relays over TLS may have their certificates from, besides the web's.
+    pub extra_roots: ExtraRoots,
     /// The folder of our identity, contacts and missed calls; none: a new identity that is forgotten at the end.
     pub profile: Option<PathBuf>,
     /// Where the identity key is kept.

@@ -10,6 +10,7 @@ use call_media::frame::{VideoFrame, VideoKind};
 use call_media::latest::LatestFrame;
 use call_media::spec::{CameraSpec, MicrophoneSpec, ScreenSpec, SpeakerSpec};
 
+use crate::peer::IceServer;
 use crate::people::{RingDirection, RingOutcome};
 use crate::snapshot::EngineSnapshot;
 
@@ -101,6 +102,9 @@ pub enum Command {
     SetVisibleNearby(Switch),
     /// Hide our address from those we call, or not; from the next connection on.
     SetHideAddress(Switch),
+    /// Use these STUN and TURN servers from the next connection or search for a path on, in a running call too:
+    /// credentials that expire are replaced before they do.
+    SetIceServers(Vec<IceServer>),
     /// Call a contact something else.
     RenameContact {
         /// Whom.

@@ -35,15 +35,16 @@ pub use ::call_media::frame::{Colour, ColourMatrix, ColourRange, FramePool, SAMP
 pub use ::call_media::latest::LatestFrame;
 pub use ::call_media::spec::{CameraSpec, MicrophoneSpec, ScreenSpec, SpeakerSpec, SpecError, VideoMode};
 pub use call_core::{
-    Admission, Alarm, Badge, CallPhase, CallSnapshot, Door, EndReason, IdentityLifetime, LinkState, LocalMedia,
-    NotAdmitted, ParticipantSnapshot, PeerKey, PublicKey, RoomRole, RoomState, SignalingState, Switch, Symbols, Time,
-    Verification,
+    Admission, Alarm, Badge, Blockage, CallPhase, CallSnapshot, Door, EndReason, IdentityLifetime, LinkState,
+    LocalMedia, NotAdmitted, ParticipantSnapshot, PeerKey, PublicKey, RoomRole, RoomState, SignalingState, Switch,
+    Symbols, Time, Verification,
 };
 pub use config::{EngineConfig, KeyStoreChoice, StartError};
 pub use device_list::list_devices;
 pub use engine::{Backends, Engine};
 pub use handle::{Command, EngineBusy, EngineHandle, Event, Passphrase, SpokenCodeProblem};
-pub use peer::{IceServer, Route};
+pub use peer::ice_url::{IceServerKind, IceUrl, IceUrlError, ServerTransport};
+pub use peer::{ExtraRoots, IceServer, Route};
 pub use people::{
     ContactPresence, ContactSnapshot, DoorbellState, KeyStorage, MissedCall, NearbyPerson, PeopleSnapshot,
     RingDirection, RingOutcome, RingSnapshot, RingStage, SpokenCodeSnapshot,

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::call_media::CallMedia;
-use crate::peer::{PeerConfig, PeerConnector, PeerError, PeerTransport};
+use crate::peer::{IceServer, PeerConfig, PeerConnector, PeerError, PeerTransport};
 
 /// Orders waiting for one connection. The machine bounds what it asks for; more than this means the
 /// connection is stuck, and its set-up watchdog will replace it.
@@ -25,6 +25,7 @@ pub(crate) enum PeerOrder {
     AcceptOffer { sdp: String, acceptance: OfferAcceptance },
     AcceptAnswer(String),
     AddCandidate(IceCandidate),
+    SetIceServers(Vec<IceServer>),
     SendControl(Vec<u8>),
 }
 
@@ -89,8 +90,7 @@ async fn work(
     let transport = match connector.connect(config).await {
         Ok(transport) => transport,
         Err(error) => {
-            let fault = NegotiationFault::Create(error.to_string());
-            report(&results, (peer, attempt, PeerInput::Fault(fault))).await;
+            report(&results, (peer, attempt, PeerInput::Fault(fault(error)))).await;
             return;
         }
     };
@@ -129,6 +129,12 @@ async fn carry_out(transport: &dyn PeerTransport, order: PeerOrder) -> Option<Pe
             }
             None
         }
+        PeerOrder::SetIceServers(servers) => {
+            if let Err(error) = transport.set_ice_servers(servers).await {
+                tracing::warn!(%error, "new STUN and TURN servers were not taken");
+            }
+            None
+        }
         PeerOrder::SendControl(payload) => {
             if let Err(error) = transport.send_control(Bytes::from(payload)).await {
                 tracing::debug!(%error, "a control message was not sent");
@@ -150,7 +156,8 @@ pub(crate) fn fault(error: PeerError) -> NegotiationFault {
     tracing::warn!(%error, "a step of the negotiation failed");
     let words = error.to_string();
     match error {
-        PeerError::Create(_) | PeerError::NoRelaySet | PeerError::NoRelayAnswered => NegotiationFault::Create(words),
+        PeerError::Create(_) => NegotiationFault::Create(words),
+        PeerError::Blocked(blockage) => NegotiationFault::Blocked(blockage),
         PeerError::Fingerprint(_) => NegotiationFault::Fingerprint(words),
         PeerError::RemoteDescription(_) | PeerError::Candidate(_) => NegotiationFault::RemoteDescription(words),
         PeerError::LocalDescription(_) | PeerError::Control(_) => NegotiationFault::LocalDescription(words),

@@ -62,7 +62,7 @@ pub struct ParticipantReport {
     pub verified: Option<bool>,
     /// `direct` or `relayed`.
     pub connection: Option<crate::peer::Route>,
-    /// `udp` or `tcp`.
+    /// `udp`, `tcp` or `tls`: of the path, or of our way to our relay.
     pub protocol: Option<&'static str>,
     /// Round trip.
     pub rtt_ms: Option<f64>,

@@ -33,6 +33,7 @@ impl Person {
             max_bitrate_bps: None,
             relay_only: false,
             ice_servers: Vec::new(),
+            extra_roots: call_engine::ExtraRoots::default(),
             record: None,
             profile: Some(profile.to_owned()),
             key_store: KeyStoreChoice::File,

@@ -7,21 +7,14 @@
 mod peer_support;
 
 use std::net::UdpSocket;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
-use call_core::{IceMode, OfferAcceptance, TransportState};
-use call_engine::peer::{IceServer, PeerConfig, PeerError, PeerEvent, Route};
+use call_core::{Blockage, IceMode, OfferAcceptance, TransportState};
+use call_engine::peer::{ExtraRoots, IceServer, PeerConfig, PeerError, PeerEvent, Route};
+use peer_support::turn::{Configure, TurnServer, relay};
 use peer_support::{CAMERA, Peer, connected_pair, frame, negotiate, pass_all};
-
-fn relay(port: u16, password: &str) -> IceServer {
-    IceServer {
-        url: format!("turn:127.0.0.1:{port}"),
-        username: Some("user".to_owned()),
-        credential: Some(password.to_owned()),
-    }
-}
 
 fn behind(server: IceServer) -> impl FnOnce(&mut PeerConfig) {
     |config| {
@@ -47,7 +40,7 @@ async fn without_a_relay_server_nothing_is_made_and_it_is_said() {
     for servers in [Vec::new(), vec![stun]] {
         let made = Peer::with(1, |config| (config.relay_only, config.ice_servers) = (true, servers)).await;
         let error = made.err().unwrap();
-        assert_eq!(error, PeerError::NoRelaySet);
+        assert_eq!(error, PeerError::Blocked(Blockage::NoRelaySet));
         assert!(error.to_string().contains("no relay server is set"));
     }
 }
@@ -79,7 +72,7 @@ async fn a_relay_server_that_does_not_answer_is_named_and_no_address_leaves() {
         .await
         .unwrap();
     hiding.transport.accept_answer(answer).await.unwrap();
-    assert_eq!(fault(&hiding).await, PeerError::NoRelayAnswered);
+    assert_eq!(fault(&hiding).await, PeerError::Blocked(Blockage::RelaySilent));
     assert_eq!(left.lock().unwrap().len(), 0);
     assert!(!offer.contains("a=candidate:"), "{offer}");
     no_own_address(&offer);
@@ -105,10 +98,15 @@ async fn a_direct_call_is_called_direct() {
     }
 }
 
+/// How we speak to our relay, once the route is known.
+fn protocol(peer: &Peer) -> &'static str {
+    peer.transport.statistics().protocol.unwrap()
+}
+
 /// The path is looked at four times a second: what is known of it is there with the first control message or soon after.
 async fn route(peer: &Peer, expected: Route) {
     let known = async {
-        let mut tick = tokio::time::interval(std::time::Duration::from_millis(50));
+        let mut tick = tokio::time::interval(Duration::from_millis(50));
         loop {
             tick.tick().await;
             if let Some(route) = peer.transport.statistics().route {
@@ -120,92 +118,25 @@ async fn route(peer: &Peer, expected: Route) {
     assert_eq!(known, expected);
 }
 
-/// A TURN server of this test's own; ends with it.
-struct TurnServer {
-    process: Child,
-    port: u16,
-}
-
-impl TurnServer {
-    /// `None` where none is installed.
-    async fn start() -> Option<Self> {
-        let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let started = Command::new("turnserver")
-            .args([
-                "-n",
-                "--listening-ip=127.0.0.1",
-                "--relay-ip=127.0.0.1",
-                "--user=user:pw",
-                "--realm=test",
-            ])
-            .args([
-                "--lt-cred-mech",
-                "--allow-loopback-peers",
-                "--no-cli",
-                "--no-tls",
-                "--no-dtls",
-                "--no-tcp",
-            ])
-            .args(["--log-file=stdout", "--pidfile="])
-            .arg(format!("--listening-port={port}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        match started {
-            Ok(process) => {
-                let server = Self { process, port };
-                server.answers().await;
-                Some(server)
-            }
-            Err(error) => {
-                println!("no TURN server to try a relayed call with: {error}");
-                None
-            }
-        }
-    }
-
-    /// Until it answers a STUN request.
-    async fn answers(&self) {
-        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        socket.connect(("127.0.0.1", self.port)).await.unwrap();
-        let request = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[7; 12]].concat();
-        let asking = async {
-            let mut tick = tokio::time::interval(std::time::Duration::from_millis(50));
-            let mut answer = [0; 256];
-            loop {
-                // Refused while nobody listens.
-                socket.send(&request).await.ok();
-                tokio::select! {
-                    Ok(_) = socket.recv(&mut answer) => return,
-                    _ = tick.tick() => {}
-                }
-            }
-        };
-        tokio::time::timeout(peer_support::PATIENCE, asking)
-            .await
-            .expect("the TURN server answers");
-    }
-}
-
-impl Drop for TurnServer {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-/// One server for both: two beside each other could take the same port.
+/// One server for all: two beside each other could take the same port.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relayed_call_works_and_a_wrong_password_is_named() {
-    let Some(server) = TurnServer::start().await else {
+async fn a_relayed_call_works_over_every_transport_and_what_is_wrong_is_named() {
+    let Some(server) = TurnServer::start(&[]).await else {
         return;
     };
-    a_relayed_call_says_so_and_tells_no_address(&server).await;
-    a_relay_server_that_refuses_us_is_named(&server).await;
+    for transport in ["udp", "tcp", "tls"] {
+        println!("over {transport}");
+        a_relayed_call_says_so_and_tells_no_address(&server, transport).await;
+        a_relay_server_that_refuses_us_is_named(&server, transport).await;
+    }
+    a_relay_that_is_not_who_it_should_be_is_named(&server).await;
+    a_dead_relay_over_udp_keeps_nobody_waiting(&server).await;
+    udp_comes_first_where_it_works(&server).await;
+    new_servers_are_used_from_the_next_search_on(&server).await;
 }
 
-async fn a_relayed_call_says_so_and_tells_no_address(server: &TurnServer) {
-    let hiding = Peer::with(1, behind(relay(server.port, "pw"))).await.unwrap();
+async fn a_relayed_call_says_so_and_tells_no_address(server: &TurnServer, transport: &str) {
+    let hiding = Peer::with(1, server.behind(transport, "pw")).await.unwrap();
     let other = Peer::new(2).await;
     let left = left_of(&hiding, &other).await;
     negotiate(&hiding, &other, IceMode::Keep).await;
@@ -214,6 +145,8 @@ async fn a_relayed_call_says_so_and_tells_no_address(server: &TurnServer) {
         peer.wait_for_control_opened().await;
         route(peer, Route::Relayed).await;
     }
+    assert_eq!(protocol(&hiding), transport);
+    assert_eq!(protocol(&other), "udp");
     for (from, to) in [(&hiding, &other), (&other, &hiding)] {
         from.transport.send(&frame(CAMERA, 1, 5, 500));
         to.camera.wait_for(5).await;
@@ -235,15 +168,105 @@ async fn a_relayed_call_says_so_and_tells_no_address(server: &TurnServer) {
     );
     for line in all {
         assert!(line.contains(" typ relay raddr 0.0.0.0 rport 9"), "{line}");
+        assert!(line.contains(" 127.0.0.1 "), "the relay's address: {line}");
     }
     no_own_address(&second);
+    for peer in [&hiding, &other] {
+        peer.transport.close().await;
+    }
 }
 
-async fn a_relay_server_that_refuses_us_is_named(server: &TurnServer) {
-    let hiding = Peer::with(1, behind(relay(server.port, "wrong"))).await.unwrap();
+async fn a_relay_server_that_refuses_us_is_named(server: &TurnServer, transport: &str) {
+    let hiding = Peer::with(1, server.behind(transport, "wrong")).await.unwrap();
     let other = Peer::new(2).await;
     let _left = left_of(&hiding, &other).await;
     // Making the offer asks the server; by the time of an answer all may be over.
     hiding.transport.create_offer(IceMode::Keep).await.unwrap();
-    assert_eq!(fault(&hiding).await, PeerError::NoRelayAnswered);
+    assert_eq!(fault(&hiding).await, PeerError::Blocked(Blockage::RelayRefused));
+}
+
+async fn a_relay_that_is_not_who_it_should_be_is_named(server: &TurnServer) {
+    let configure = server.behind("tls", "pw");
+    let hiding = Peer::with(1, |config| {
+        configure(config);
+        config.extra_roots = ExtraRoots::default();
+    });
+    let hiding = hiding.await.unwrap();
+    let other = Peer::new(2).await;
+    let _left = left_of(&hiding, &other).await;
+    hiding.transport.create_offer(IceMode::Keep).await.unwrap();
+    assert_eq!(fault(&hiding).await, PeerError::Blocked(Blockage::RelayCertificate));
+}
+
+async fn a_dead_relay_over_udp_keeps_nobody_waiting(server: &TurnServer) {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let dead = relay(silent.local_addr().unwrap().port(), "pw");
+    let (first, second) = (server.behind("tls", "pw"), server.behind("tls", "pw"));
+    let with_dead = |configure: Configure| {
+        let dead = dead.clone();
+        move |config: &mut PeerConfig| {
+            configure(config);
+            config.ice_servers.insert(0, dead);
+        }
+    };
+    let a = Peer::with(1, with_dead(first)).await.unwrap();
+    let b = Peer::with(2, with_dead(second)).await.unwrap();
+    connect(&a, &b).await;
+    // The dead one is given up after most of ten seconds; the sanity of this test is that it fails then.
+    let stuck = a.transport.statistics().ice_connected_after.unwrap();
+    assert!(stuck < Duration::from_secs(5), "{stuck:?}");
+    assert_eq!((protocol(&a), protocol(&b)), ("tls", "tls"));
+}
+
+async fn udp_comes_first_where_it_works(server: &TurnServer) {
+    let all = |config: &mut PeerConfig| {
+        for transport in ["tls", "tcp", "udp"] {
+            let mut other = config.clone();
+            server.behind(transport, "pw")(&mut other);
+            config.ice_servers.extend(other.ice_servers);
+            config.extra_roots = other.extra_roots;
+        }
+        config.relay_only = true;
+    };
+    let (a, b) = (Peer::with(1, all).await.unwrap(), Peer::with(2, all).await.unwrap());
+    connect(&a, &b).await;
+    assert_eq!((protocol(&a), protocol(&b)), ("udp", "udp"));
+}
+
+/// Credentials that were good for the first path are not for the second.
+async fn new_servers_are_used_from_the_next_search_on(server: &TurnServer) {
+    let hiding = Peer::with(1, server.behind("tcp", "pw")).await.unwrap();
+    let other = Peer::new(2).await;
+    connect(&hiding, &other).await;
+    assert_eq!(protocol(&hiding), "tcp");
+    hiding
+        .transport
+        .set_ice_servers(vec![server.at("tls", "pw")])
+        .await
+        .unwrap();
+    negotiate(&hiding, &other, IceMode::Restart).await;
+    let changed = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(50));
+        while protocol(&hiding) != "tls" {
+            tick.tick().await;
+        }
+    };
+    tokio::time::timeout(peer_support::PATIENCE, changed).await.unwrap();
+    hiding
+        .transport
+        .send_control(Bytes::from_static(b"moved"))
+        .await
+        .unwrap();
+    other.wait_for_control(b"moved").await;
+}
+
+async fn connect(a: &Peer, b: &Peer) {
+    negotiate(a, b, IceMode::Keep).await;
+    a.carry_to(b, pass_all);
+    b.carry_to(a, pass_all);
+    for peer in [a, b] {
+        peer.wait_for_state(TransportState::Connected).await;
+        peer.wait_for_control_opened().await;
+        route(peer, Route::Relayed).await;
+    }
 }

@@ -32,6 +32,7 @@ impl Watched {
             max_bitrate_bps: None,
             relay_only: false,
             ice_servers: Vec::new(),
+            extra_roots: call_engine::ExtraRoots::default(),
             record: None,
             profile: None,
             key_store: KeyStoreChoice::File,

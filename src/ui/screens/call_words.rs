@@ -5,7 +5,7 @@ use call_engine::{SignalingState, Switch};
 
 use crate::i18n::{I18n, clock};
 use crate::ui::Scene;
-use crate::ui::error_text::{DeviceKind, device_problem};
+use crate::ui::error_text::{self, DeviceKind, device_problem};
 use crate::ui::theme::tokens::motion;
 use crate::view_state::ViewState;
 
@@ -170,7 +170,13 @@ pub fn tile_note(them: &ParticipantSnapshot, i18n: &I18n) -> Option<String> {
         LinkState::Greeting | LinkState::Negotiating => {
             Some(i18n.text_with("call-connecting-to", &[("name", name(them, &guest))]))
         }
-        LinkState::Unreachable { .. } => Some(i18n.text_with("call-no-path-to", &[("name", name(them, &guest))])),
+        LinkState::Unreachable { .. } => Some(match them.blockage {
+            None => i18n.text_with("call-no-path-to", &[("name", name(them, &guest))]),
+            Some(why) => {
+                let why = i18n.text(error_text::blockage(why));
+                i18n.text_with("call-no-path-because", &[("name", name(them, &guest)), ("why", &why)])
+            }
+        }),
         LinkState::Connected { .. } | LinkState::Reconnecting { .. } => match them.media.camera {
             Switch::Off => Some(i18n.text("call-camera-off")),
             Switch::On => None,

@@ -52,7 +52,7 @@ fn next(ui: &mut Ui, scene: &Scene<'_>, reason: &EndReason, commands: &mut Vec<U
         | EndReason::ServerUnreachable(_)
         | EndReason::WrongServer(_)
         | EndReason::Refused(_)
-        | EndReason::PeersUnreachable => vec![("action-call-again", UiCommand::CallAgain), home],
+        | EndReason::PeersUnreachable(_) => vec![("action-call-again", UiCommand::CallAgain), home],
     };
     let weights = [Weight::Primary, Weight::Secondary];
     for ((label, command), weight) in answers.into_iter().zip(weights) {
@@ -79,6 +79,6 @@ fn sign(ui: &mut Ui, scene: &Scene<'_>, reason: &EndReason) {
         | EndReason::ServerUnreachable(_)
         | EndReason::WrongServer(_)
         | EndReason::Refused(_)
-        | EndReason::PeersUnreachable => icons::paint_sign(ui.painter(), apart, colour, colour),
+        | EndReason::PeersUnreachable(_) => icons::paint_sign(ui.painter(), apart, colour, colour),
     }
 }

@@ -1,6 +1,7 @@
 //! Peer connections: set up, watched, given a new path, replaced, given up.
 
 use crate::action::{Action, EndReason};
+use crate::blockage::Blockage;
 use crate::budget::Allowance;
 use crate::deadlines::{ABSENCE, ABSENCE_UNSEEN, Deadline, POLITE_PAUSE, SET_UP, TRIES, TRY_AGAIN};
 use crate::input::{Attempt, IceCandidate, IceMode, NegotiationFault, PeerInput, PeerKey, TransportState};
@@ -116,6 +117,10 @@ impl CallMachine {
             PeerInput::Fault(fault) => {
                 tracing::info!(?key, ?attempt, ?fault, "a step of negotiation failed");
                 match fault {
+                    NegotiationFault::Blocked(blockage) => {
+                        self.note_blockage(key, blockage);
+                        self.on_fault(key, now);
+                    }
                     NegotiationFault::Fingerprint(_) => self.on_mismatch(key, MilestoneKind::WrongFingerprint, now),
                     NegotiationFault::Create(_)
                     | NegotiationFault::RemoteDescription(_)
@@ -123,12 +128,19 @@ impl CallMachine {
                 }
             }
             PeerInput::Transport(state) => self.on_transport(key, state, now),
+            PeerInput::Blocked(blockage) => self.note_blockage(key, blockage),
             PeerInput::ControlOpened => {
                 connection.control = ControlChannel::Open;
                 self.say_hello(key);
                 self.establish(key, now);
             }
             PeerInput::Control(payload) => self.on_control(key, &payload, now),
+        }
+    }
+
+    fn note_blockage(&mut self, key: PeerKey, blockage: Blockage) {
+        if let Some(peer) = self.peers.get_mut(&key).filter(|peer| !peer.link.is_connected()) {
+            peer.blockage = Some(blockage);
         }
     }
 
@@ -304,6 +316,7 @@ impl CallMachine {
         };
         connection.negotiation.settle();
         peer.binding = Binding::Sound;
+        peer.blockage = None;
         peer.link = PeerLink::Connected { connection, since: now };
         if peer.lost_at.take().is_some() {
             peer.reconnects += 1;
@@ -427,14 +440,14 @@ impl CallMachine {
 
     fn give_up(&mut self, key: PeerKey, now: Time) {
         self.close_connection(key);
-        if let Some(peer) = self.peers.get_mut(&key) {
-            peer.link = PeerLink::Unreachable { since: now };
-        }
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.link = PeerLink::Unreachable { since: now };
+        let blockage = peer.blockage;
         self.deadlines.set(Deadline::TryAgain(key), now + TRY_AGAIN);
-        self.note(now, Some(key), MilestoneKind::Unreachable);
+        self.note(now, Some(key), MilestoneKind::Unreachable(blockage));
         let is_given_up = |link: &PeerLink| matches!(link, PeerLink::Unreachable { .. });
         if self.connected_since.is_none() && self.peers.values().all(|peer| is_given_up(&peer.link)) {
-            self.finish(EndReason::PeersUnreachable, now);
+            self.finish(EndReason::PeersUnreachable(blockage), now);
         }
     }
 

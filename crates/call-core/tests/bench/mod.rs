@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 pub use std::time::Duration;
 
 pub use call_core::{
-    Action, Attempt, CallConfig, CallMachine, CallPhase, DescriptionKind, Door, Dropped, EndReason, IceCandidate,
-    IceMode, Input, LinkState, LocalIntent, LocalMedia, MilestoneKind, NegotiationFault, OfferAcceptance,
+    Action, Attempt, Blockage, CallConfig, CallMachine, CallPhase, DescriptionKind, Door, Dropped, EndReason,
+    IceCandidate, IceMode, Input, LinkState, LocalIntent, LocalMedia, MilestoneKind, NegotiationFault, OfferAcceptance,
     ParticipantId, PeerInput, PeerKey, SignalingInput, SignalingLoss, SignalingState, Time, TransportState,
     TrustConfig, WhenEmpty,
 };

@@ -245,6 +245,7 @@ impl Driver {
             epoch: self.parts.epoch,
             paths: PathSettings {
                 ice_servers: config.ice_servers.clone(),
+                extra_roots: config.extra_roots.clone(),
                 relay_only: config.relay_only,
                 loopback: is_loopback(&invite.server),
                 max_bitrate_bps: (f64::from(max_bitrate_bps) * ESTIMATE_HEADROOM) as u32,

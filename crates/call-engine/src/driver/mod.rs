@@ -145,6 +145,12 @@ impl Driver {
             Command::SetDoor(door) => self.set_door(door),
             Command::SetInviteExpiry(lifetime) => self.set_invite_lifetime(lifetime),
             Command::NewLink => self.make_new_link(),
+            Command::SetIceServers(servers) => {
+                if let Some(call) = &self.call {
+                    call.running.set_ice_servers(servers.clone());
+                }
+                self.parts.config.ice_servers = servers;
+            }
             Command::OfferSpokenCode
             | Command::WithdrawSpokenCode
             | Command::Ring { .. }

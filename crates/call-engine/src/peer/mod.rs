@@ -1,33 +1,51 @@
 //! The seam to peer connections: what the driver asks of one, and what comes back.
 //!
-//! [`webrtc`] is the real one and the only place that names the webrtc crate.
+//! [`webrtc`] is the real one and the only place that names the webrtc crate. [`ice_url`] reads the addresses of servers,
+//! `relay_stream` speaks TURN over TCP and TLS beneath it.
 
+pub mod ice_url;
+pub(crate) mod relay_stream;
 pub mod webrtc;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use call_core::{Attempt, IceCandidate, IceMode, OfferAcceptance, PeerKey, TransportState};
+use call_core::{Attempt, Blockage, IceCandidate, IceMode, OfferAcceptance, PeerKey, TransportState};
 use call_media::frame::{EncodedSink, StreamKind, VideoKind};
 use call_media::rtp::PacketSink;
 use serde::Serialize;
 use tokio::sync::mpsc;
+
+pub use relay_stream::tls::ExtraRoots;
 
 /// Events of all peer connections waiting for the driver. When full, the connection's own tasks wait;
 /// media does not pass through here.
 pub const PEER_EVENT_CAPACITY: usize = 256;
 
 /// A STUN or TURN server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct IceServer {
-    /// `stun:`, `turn:` or `turns:` URL.
+    /// `stun:`, `turn:` or `turns:` URL, as [`ice_url::IceUrl`] reads it.
     pub url: String,
     /// For TURN.
     pub username: Option<String>,
     /// For TURN.
     pub credential: Option<String>,
+}
+
+/// Without the credential: commands are logged.
+impl fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let credential = self.credential.as_ref().map(|_| "…");
+        f.debug_struct("IceServer")
+            .field("url", &self.url)
+            .field("username", &self.username)
+            .field("credential", &credential)
+            .finish()
+    }
 }
 
 /// Where what arrives goes. One set a peer connection.
@@ -58,6 +76,8 @@ pub struct PeerConfig {
     pub events: mpsc::Sender<PeerEventFrom>,
     /// Servers for gathering.
     pub ice_servers: Vec<IceServer>,
+    /// Authorities that relays over TLS may have their certificates from, besides the web's.
+    pub extra_roots: ExtraRoots,
     /// Relay candidates only: the peer does not learn our addresses.
     pub relay_only: bool,
     /// Offer loopback candidates too: for calls on one machine.
@@ -88,6 +108,8 @@ pub enum PeerEvent {
     ControlOpened,
     /// A message on it.
     Control(Bytes),
+    /// The connection had time enough and is not up: what seems to be in the way. Said again when it changes.
+    Blocked(Blockage),
     /// The connection is closed because it must not or cannot be used; nothing comes after it.
     Fault(PeerError),
 }
@@ -98,12 +120,9 @@ pub enum PeerError {
     /// The connection could not be made.
     #[error("the peer connection could not be created: {0}")]
     Create(String),
-    /// Our address is to stay hidden, and nobody is there to hide it.
-    #[error("your address is to stay hidden, but no relay server is set: add one that speaks TURN over UDP")]
-    NoRelaySet,
-    /// Our address is to stay hidden, and no relay server gave us another one.
-    #[error("your address is to stay hidden, but no relay server answered: check its address, user and password")]
-    NoRelayAnswered,
+    /// There is no way to the other side, and it is known why.
+    #[error("there is no path: {0}")]
+    Blocked(Blockage),
     /// The other side's description was refused.
     #[error("the remote description was refused: {0}")]
     RemoteDescription(String),
@@ -143,6 +162,8 @@ pub trait PeerTransport: EncodedSink {
     async fn add_candidate(&self, candidate: IceCandidate) -> Result<(), PeerError>;
     /// Sends on the control channel.
     async fn send_control(&self, payload: Bytes) -> Result<(), PeerError>;
+    /// Uses these servers from the next search for a path on: relays whose credentials expire are replaced in time.
+    async fn set_ice_servers(&self, servers: Vec<IceServer>) -> Result<(), PeerError>;
     /// Asks the peer for a key frame (PLI). At most one in 300 ms leaves. Must not block.
     fn request_key_frame(&self, kind: VideoKind);
     /// Counters and estimates at this moment.
@@ -166,7 +187,7 @@ pub enum Route {
 pub struct PeerStatistics {
     /// How packets travel, once known.
     pub route: Option<Route>,
-    /// `udp` or `tcp`.
+    /// `udp`, `tcp` or `tls`: of the path, or of our way to our relay.
     pub protocol: Option<&'static str>,
     /// Round trip, from STUN or receiver reports.
     pub rtt: Option<Duration>,

@@ -4,6 +4,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod path;
+pub mod turn;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,7 +12,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use call_core::{Attempt, IceCandidate, IceMode, OfferAcceptance, PeerKey, TransportState};
 use call_engine::peer::webrtc::WebRtcConnector;
-use call_engine::peer::{PeerConfig, PeerConnector, PeerError, PeerEvent, PeerEventFrom, PeerReceivers, PeerTransport};
+use call_engine::peer::{
+    ExtraRoots, PeerConfig, PeerConnector, PeerError, PeerEvent, PeerEventFrom, PeerReceivers, PeerTransport,
+};
 use call_media::frame::{EncodedFrame, SendTimings, StreamKind, VideoKind};
 use call_media::rtp::{PacketSink, RtpPacket};
 use tokio::sync::{Notify, mpsc};
@@ -163,6 +166,7 @@ impl Peer {
             on_target_bitrate: Arc::new(move |bps| targets.note(bps)),
             events,
             ice_servers: Vec::new(),
+            extra_roots: ExtraRoots::default(),
             relay_only: false,
             loopback: true,
             max_bitrate_bps: 6_000_000,

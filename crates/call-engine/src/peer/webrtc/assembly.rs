@@ -9,15 +9,18 @@ use tokio::sync::{mpsc, watch};
 use webrtc::data_channel::{DataChannel, RTCDataChannelInit};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
-use webrtc::peer_connection::{PeerConnection, PeerConnectionBuilder, StatsSelector};
+use webrtc::peer_connection::{PeerConnection, PeerConnectionBuilder, RTCConfiguration, StatsSelector};
 use webrtc::rtp_transceiver::RtpSender;
 
 use super::events::{Callbacks, Notice};
 use super::exposure::Exposure;
+use super::findings::Findings;
+use super::gated::GatedRuntime;
 use super::handshake::{Fingerprint, Refusal};
 use super::send::Negotiated;
+use super::servers::Servers;
 use super::setup::{self, Multicast};
-use super::source_filter::{Gate, GatedRuntime};
+use super::source_filter::Gate;
 use super::statistics::{self, PathSample};
 use super::streams::{PerStream, STREAM_KINDS, Shared};
 use crate::peer::{PeerConfig, PeerError};
@@ -34,6 +37,8 @@ pub(super) struct Inner {
     pub(super) agreed: watch::Sender<Option<PerStream<Negotiated>>>,
     pub(super) path: Mutex<Option<PathSample>>,
     pub(super) exposure: Exposure,
+    pub(super) servers: Arc<Servers>,
+    pub(super) findings: Arc<Findings>,
     /// Since the first description of ours was set, addresses are looked for.
     pub(super) gathering_since: OnceLock<Instant>,
     /// Of the certificate that the peer's descriptions promise; `None` before the first.
@@ -80,9 +85,12 @@ impl Inner {
     pub(super) async fn path(&self, now: Instant) -> Option<PathSample> {
         let report = self.connection.get_stats(now, StatsSelector::None).await;
         let ice = self.connection.sctp().await?.transport().ice_transport();
-        let pair = ice.get_selected_candidate_pair().await.ok().flatten()?;
+        let Some(pair) = ice.get_selected_candidate_pair().await.ok().flatten() else {
+            self.findings.path_is_direct(false);
+            return None;
+        };
         let remotes = ice.get_remote_candidates().await.unwrap_or_default();
-        statistics::path(&report, &pair, &remotes)
+        statistics::path(&report, &pair, &remotes, &self.findings)
     }
 
     pub(super) fn announced(&self) -> Option<Fingerprint> {
@@ -143,45 +151,60 @@ impl Inner {
 pub(super) async fn build(
     config: &PeerConfig,
     exposure: Exposure,
+    gate: &Gate,
     shared: &Arc<Shared>,
     notices: &mpsc::Sender<Notice>,
 ) -> Result<Arc<dyn PeerConnection>, PeerError> {
-    let callbacks = Arc::new(Callbacks::new(exposure, Arc::clone(shared), notices.clone()));
+    let findings = Arc::clone(&gate.findings);
+    let callbacks = Arc::new(Callbacks::new(exposure, Arc::clone(shared), findings, notices.clone()));
     // Behind a relay no name of the local network can be reached, and asking for one would be heard there.
     let multicast = match exposure {
         Exposure::Direct => Multicast::Usable,
         Exposure::RelayOnly => Multicast::Absent,
     };
-    match build_with(config, shared, &callbacks, multicast).await {
+    let parts = Parts {
+        config,
+        configuration: setup::configuration(&gate.servers, exposure),
+        gate,
+        shared,
+        callbacks,
+    };
+    match parts.build(multicast).await {
         Ok(connection) => Ok(connection),
         Err(error) if multicast == Multicast::Absent => Err(PeerError::Create(error.to_string())),
         Err(error) => {
             tracing::debug!(%error, "no peer connection with multicast names; trying without");
-            build_with(config, shared, &callbacks, Multicast::Absent)
+            parts
+                .build(Multicast::Absent)
                 .await
                 .map_err(|error| PeerError::Create(error.to_string()))
         }
     }
 }
 
-async fn build_with(
-    config: &PeerConfig,
-    shared: &Arc<Shared>,
-    callbacks: &Arc<Callbacks>,
-    multicast: Multicast,
-) -> webrtc::error::Result<Arc<dyn PeerConnection>> {
-    let connection = PeerConnectionBuilder::new()
-        .with_configuration(setup::configuration(config))
-        .with_media_engine(setup::media_engine()?)
-        .with_setting_engine(setup::setting_engine(config, multicast))
-        .with_interceptor_registry(setup::registry(shared, config))
-        .with_handler(Arc::<Callbacks>::clone(callbacks))
-        .with_runtime(Arc::new(GatedRuntime::new(Gate::new(Arc::clone(shared)))))
-        .with_udp_addrs(setup::udp_addresses(config))
-        .with_data_channel_send_buffer_limit(CONTROL_BUFFER_BYTES)
-        .build()
-        .await?;
-    Ok(Arc::new(connection))
+struct Parts<'a> {
+    config: &'a PeerConfig,
+    configuration: RTCConfiguration,
+    gate: &'a Gate,
+    shared: &'a Arc<Shared>,
+    callbacks: Arc<Callbacks>,
+}
+
+impl Parts<'_> {
+    async fn build(&self, multicast: Multicast) -> webrtc::error::Result<Arc<dyn PeerConnection>> {
+        let connection = PeerConnectionBuilder::new()
+            .with_configuration(self.configuration.clone())
+            .with_media_engine(setup::media_engine()?)
+            .with_setting_engine(setup::setting_engine(self.config, multicast))
+            .with_interceptor_registry(setup::registry(self.shared, self.config))
+            .with_handler(Arc::<Callbacks>::clone(&self.callbacks))
+            .with_runtime(Arc::new(GatedRuntime::new(self.gate.clone())))
+            .with_udp_addrs(setup::udp_addresses(self.config))
+            .with_data_channel_send_buffer_limit(CONTROL_BUFFER_BYTES)
+            .build()
+            .await?;
+        Ok(Arc::new(connection))
+    }
 }
 
 pub(super) async fn add_tracks(

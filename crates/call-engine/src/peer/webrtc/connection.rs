@@ -20,14 +20,17 @@ use webrtc::peer_connection::{RTCIceCandidateInit, RTCSdpType, RTCSessionDescrip
 use super::assembly::{Inner, PeerIdentity, add_tracks, build, create_control_channel};
 use super::events::{Reporter, Watch, ask_for_key_frames, watch_control};
 use super::exposure::Exposure;
+use super::findings::Findings;
 #[cfg(test)]
 use super::handshake::Fingerprint;
 use super::handshake::HandshakeClock;
 use super::send::{self, Outbox, Packetizer};
+use super::servers::Servers;
+use super::source_filter::Gate;
 use super::streams::{PerStream, Shared, draw_local_streams};
 use super::watchdog::Watchdog;
 use super::{description, setup, statistics};
-use crate::peer::{PeerConfig, PeerError, PeerStatistics, PeerTransport};
+use crate::peer::{IceServer, PeerConfig, PeerError, PeerStatistics, PeerTransport};
 
 /// Events between the crate's callbacks and the driver: all candidates of a machine with many interfaces fit.
 const EVENT_QUEUE: usize = 256;
@@ -78,7 +81,11 @@ impl WebRtcConnection {
         let (local, media_stream) = draw_local_streams()?;
         let shared = Arc::new(Shared::new(local, Instant::now()));
         let (notices, notice_queue) = mpsc::channel(EVENT_QUEUE);
-        let connection = build(&config, exposure, &shared, &notices).await?;
+        let servers = Arc::new(Servers::new(&config.ice_servers, &config.extra_roots)?);
+        servers.look_up_all();
+        let findings = Arc::<Findings>::default();
+        let gate = Gate::new(Arc::clone(&shared), Arc::clone(&servers), Arc::clone(&findings));
+        let connection = build(&config, exposure, &gate, &shared, &notices).await?;
         let (outbox, queues) = Outbox::new(Arc::clone(&shared), Arc::clone(&config.on_key_frame_request));
         let outbox = Arc::new(outbox);
 
@@ -101,6 +108,8 @@ impl WebRtcConnection {
             agreed,
             path: Mutex::new(None),
             exposure,
+            servers,
+            findings,
             gathering_since: OnceLock::new(),
             announced: Mutex::new(None),
             identity: watch::Sender::new(PeerIdentity::Unknown),
@@ -112,6 +121,7 @@ impl WebRtcConnection {
             reporter: reporter.clone(),
             watchdog: Watchdog::default(),
             handshake: HandshakeClock::default(),
+            blockage: None,
             reachable: false,
             on_target_bitrate: Arc::clone(&config.on_target_bitrate),
             answers: 0,
@@ -142,6 +152,7 @@ impl WebRtcConnection {
     async fn set_remote(&self, kind: RTCSdpType, sdp: String) -> Result<(), PeerError> {
         let refused = |reason: String| PeerError::RemoteDescription(reason);
         let remote = description::check(&sdp)?;
+        self.inner.findings.remote_text(&sdp);
         // The handshake happens once: another certificate could never be checked against anything.
         if self.inner.announced().is_some_and(|known| known != remote.fingerprint) {
             return Err(PeerError::Fingerprint("the announced certificate changed".to_owned()));
@@ -238,6 +249,7 @@ impl PeerTransport for WebRtcConnection {
                 "there are more than {MAX_REMOTE_CANDIDATES}"
             )));
         }
+        self.inner.findings.remote_text(&candidate.candidate);
         let init = RTCIceCandidateInit {
             candidate: candidate.candidate,
             sdp_mid: candidate.sdp_mid,
@@ -263,6 +275,17 @@ impl PeerTransport for WebRtcConnection {
             .try_send(BytesMut::from(&payload[..]))
             .await
             .map_err(|error| PeerError::Control(error.to_string()))
+    }
+
+    async fn set_ice_servers(&self, servers: Vec<IceServer>) -> Result<(), PeerError> {
+        let inner = &self.inner;
+        inner.servers.replace(&servers);
+        inner.servers.look_up_all();
+        inner
+            .connection
+            .set_configuration(setup::configuration(&inner.servers, inner.exposure))
+            .await
+            .map_err(|error| PeerError::Create(error.to_string()))
     }
 
     fn request_key_frame(&self, kind: VideoKind) {

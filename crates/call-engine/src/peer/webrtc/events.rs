@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use call_core::{Attempt, IceCandidate, PeerKey, TransportState};
+use call_core::{Attempt, Blockage, IceCandidate, PeerKey, TransportState, diagnose};
 use call_media::frame::{StreamKind, VideoKind};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use tokio::sync::{mpsc, watch};
@@ -23,6 +23,7 @@ use webrtc::peer_connection::{
 
 use super::assembly::{Inner, PeerIdentity};
 use super::exposure::Exposure;
+use super::findings::Findings;
 use super::handshake::HandshakeClock;
 use super::send::Outbox;
 use super::sound::SoundFormats;
@@ -34,6 +35,8 @@ use crate::peer::{PeerConfig, PeerError, PeerEvent, PeerEventFrom};
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 /// How long a relay server may take to give us an address. The stack itself asks for most of a minute.
 const RELAY_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// A connection that is not up after this is worth a diagnosis, which may still change.
+const DIAGNOSED_AFTER: Duration = Duration::from_secs(4);
 
 /// What the crate tells us, in short.
 pub(super) enum Notice {
@@ -48,16 +51,23 @@ pub(super) enum Notice {
 pub(super) struct Callbacks {
     exposure: Exposure,
     shared: Arc<Shared>,
+    findings: Arc<Findings>,
     notices: mpsc::Sender<Notice>,
     /// Whether any address of ours could be told.
     reachable: AtomicBool,
 }
 
 impl Callbacks {
-    pub(super) fn new(exposure: Exposure, shared: Arc<Shared>, notices: mpsc::Sender<Notice>) -> Self {
+    pub(super) fn new(
+        exposure: Exposure,
+        shared: Arc<Shared>,
+        findings: Arc<Findings>,
+        notices: mpsc::Sender<Notice>,
+    ) -> Self {
         Self {
             exposure,
             shared,
+            findings,
             notices,
             reachable: AtomicBool::new(false),
         }
@@ -87,6 +97,7 @@ impl PeerConnectionEventHandler for Callbacks {
             return;
         }
         self.reachable.store(true, Ordering::Relaxed);
+        self.findings.local(candidate.typ);
         match candidate.to_json() {
             Ok(init) if !init.candidate.is_empty() => self.pass_on(Notice::Candidate(IceCandidate {
                 candidate: init.candidate,
@@ -154,6 +165,8 @@ pub(super) struct Watch {
     pub(super) reporter: Reporter,
     pub(super) watchdog: Watchdog,
     pub(super) handshake: HandshakeClock,
+    /// What was said last of what is in the way.
+    pub(super) blockage: Option<Blockage>,
     /// Whether an address of ours was told.
     pub(super) reachable: bool,
     pub(super) on_target_bitrate: Arc<dyn Fn(u32) + Send + Sync>,
@@ -177,7 +190,7 @@ impl Watch {
                         self.path_changed(state);
                         true
                     }
-                    Some(Notice::NoRelay) => self.give_up(PeerError::NoRelayAnswered).await,
+                    Some(Notice::NoRelay) => self.give_up(PeerError::Blocked(self.diagnosis())).await,
                     Some(Notice::State(state)) => self.state_changed(state).await,
                     None => false,
                 },
@@ -234,6 +247,9 @@ impl Watch {
             TransportState::Failed | TransportState::Closed => {
                 self.watchdog.disconnected();
                 self.outbox.shut();
+                if state == TransportState::Failed && !self.tell_blockage().await {
+                    return false;
+                }
             }
             TransportState::Connecting | TransportState::Silent | TransportState::Alive => {}
         }
@@ -275,16 +291,43 @@ impl Watch {
         )))
     }
 
+    /// What is in the way, as far as it is known by now.
+    fn diagnosis(&self) -> Blockage {
+        let checked = self.inner.shared.ice_connected_us.load(Ordering::Relaxed) != 0;
+        let relay_only = self.inner.exposure == Exposure::RelayOnly;
+        diagnose(&self.inner.findings.facts(&self.inner.servers, relay_only, checked))
+    }
+
+    /// Says what is in the way of a connection that was never up, when that is news. False when the driver is gone.
+    async fn tell_blockage(&mut self) -> bool {
+        if self.inner.shared.dtls_connected_us.load(Ordering::Relaxed) != 0 {
+            return true;
+        }
+        let blockage = self.diagnosis();
+        if self.blockage.replace(blockage) == Some(blockage) {
+            return true;
+        }
+        self.reporter.report(PeerEvent::Blocked(blockage)).await
+    }
+
     /// Reads the path's state and tells what has changed.
     async fn look(&mut self) -> bool {
         let now = Instant::now();
         if let Some(error) = self.handshake_fault(now) {
             return self.give_up(error).await;
         }
+        let searched = self
+            .inner
+            .gathering_since
+            .get()
+            .map(|since| now.saturating_duration_since(*since));
+        if searched.is_some_and(|time| time >= DIAGNOSED_AFTER) && !self.tell_blockage().await {
+            return false;
+        }
         let waited = |since: &Instant| now.saturating_duration_since(*since) >= RELAY_ANSWERS_WITHIN;
         let needs_relay = self.inner.exposure == Exposure::RelayOnly && !self.reachable;
         if needs_relay && self.inner.gathering_since.get().is_some_and(waited) {
-            return self.give_up(PeerError::NoRelayAnswered).await;
+            return self.give_up(PeerError::Blocked(self.diagnosis())).await;
         }
         let path = self.inner.path(now).await;
         *self.inner.path.lock().unwrap_or_else(PoisonError::into_inner) = path;

@@ -6,8 +6,10 @@
 
 use std::net::IpAddr;
 
+use call_core::Blockage;
 use webrtc::peer_connection::{RTCIceCandidate, RTCIceCandidateType};
 
+use crate::peer::ice_url::{IceServerKind, IceUrl};
 use crate::peer::{IceServer, PeerConfig, PeerError};
 
 /// See the module.
@@ -31,7 +33,7 @@ impl Exposure {
         } else if config.ice_servers.iter().any(is_usable_relay) {
             Ok(Self::RelayOnly)
         } else {
-            Err(PeerError::NoRelaySet)
+            Err(PeerError::Blocked(Blockage::NoRelaySet))
         }
     }
 
@@ -86,12 +88,8 @@ fn hide_in_line(line: &str) -> Option<String> {
     Some(words.join(" ") + "\r\n")
 }
 
-/// The stack speaks TURN over UDP only (RFC 7065 names the rest).
 fn is_usable_relay(server: &IceServer) -> bool {
-    server
-        .url
-        .strip_prefix("turn:")
-        .is_some_and(|rest| !rest.contains("transport=") || rest.contains("transport=udp"))
+    IceUrl::parse(&server.url).is_ok_and(|url| url.kind == IceServerKind::Turn)
 }
 
 #[cfg(test)]
@@ -107,11 +105,11 @@ mod tests {
     }
 
     #[test]
-    fn only_turn_over_udp_is_a_relay() {
-        for url in ["turn:a.example", "turn:a.example:3478?transport=udp"] {
+    fn only_turn_is_a_relay() {
+        for url in ["turn:a.example", "turn:a.example?transport=tcp", "turns:a.example:443"] {
             assert!(is_usable_relay(&server(url)));
         }
-        for url in ["stun:a.example", "turns:a.example", "turn:a.example?transport=tcp", ""] {
+        for url in ["stun:a.example", "turns:a.example?transport=udp", ""] {
             assert!(!is_usable_relay(&server(url)));
         }
     }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::connection::WebRtcConnection;
 use super::handshake::Fingerprint;
 use super::*;
-use crate::peer::{PeerEvent, PeerEventFrom, PeerReceivers};
+use crate::peer::{ExtraRoots, PeerEvent, PeerEventFrom, PeerReceivers};
 use call_core::{Attempt, IceMode, OfferAcceptance, PeerKey, TransportState};
 use call_media::rtp::{PacketSink, RtpPacket};
 
@@ -35,6 +35,7 @@ async fn end(key: u32) -> (Arc<WebRtcConnection>, mpsc::Receiver<PeerEventFrom>)
         on_target_bitrate: Arc::new(|_| {}),
         events,
         ice_servers: Vec::new(),
+        extra_roots: ExtraRoots::default(),
         relay_only: false,
         loopback: true,
         max_bitrate_bps: 1_000_000,
@@ -55,7 +56,7 @@ async fn outcome(mut events: mpsc::Receiver<PeerEventFrom>, there: Arc<WebRtcCon
             event @ (PeerEvent::Fault(_) | PeerEvent::Transport(TransportState::Connected)) => {
                 return (event, control_opened);
             }
-            PeerEvent::Transport(_) | PeerEvent::Control(_) => {}
+            PeerEvent::Transport(_) | PeerEvent::Blocked(_) | PeerEvent::Control(_) => {}
         }
     }
 }

@@ -16,6 +16,12 @@
 //! | `chain` | the plumbing of our packet handlers |
 //! | `wire_tap` | counters, round trip, key-frame requests |
 //! | `source_filter` | refuses datagrams from strangers |
+//! | `gated` | the sockets and names the crate gets to see; relays over TCP and TLS |
+//! | `pulse` | keeps answers on relayed connections from waiting in the crate |
+//! | `servers` | STUN and TURN servers, and what stands for them |
+//! | `findings` | what servers answered, for the diagnosis of a path that is not found |
+//! | `renewal` | keeps a place at a relay when its nonce changes |
+//! | `stun` | reads STUN messages |
 //! | `watchdog` | whether the peer is still there |
 //! | `statistics` | the counters in the form of the seam |
 //! | `congestion` | what bitrate the path can carry |
@@ -36,6 +42,8 @@ mod delivery;
 mod description;
 mod events;
 mod exposure;
+mod findings;
+mod gated;
 mod handshake;
 mod handshake_repeats;
 #[cfg(test)]
@@ -43,13 +51,17 @@ mod identity_tests;
 mod nack;
 mod pacer;
 mod parity;
+mod pulse;
+mod renewal;
 mod rtx;
 mod send;
+mod servers;
 mod setup;
 mod sound;
 mod source_filter;
 mod statistics;
 mod streams;
+mod stun;
 mod watchdog;
 mod wire_tap;
 

@@ -17,10 +17,12 @@ use rtc::rtp_transceiver::rtp_sender::{
 use webrtc::error::Result;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::{
-    MediaEngine, RTCBundlePolicy, RTCConfiguration, RTCConfigurationBuilder, RTCIceServer, RTCIceTransportPolicy,
-    SettingEngine, SettingEngineBuilder,
+    MediaEngine, RTCBundlePolicy, RTCConfiguration, RTCConfigurationBuilder, RTCIceTransportPolicy, SettingEngine,
+    SettingEngineBuilder,
 };
 
+use super::exposure::Exposure;
+use super::servers::Servers;
 use super::streams::LocalStream;
 use crate::peer::PeerConfig;
 
@@ -195,23 +197,13 @@ pub(super) fn setting_engine(config: &PeerConfig, multicast: Multicast) -> Setti
 }
 
 /// Servers and policies.
-pub(super) fn configuration(config: &PeerConfig) -> RTCConfiguration {
-    let servers = config
-        .ice_servers
-        .iter()
-        .map(|server| RTCIceServer {
-            urls: vec![server.url.clone()],
-            username: server.username.clone().unwrap_or_default(),
-            credential: server.credential.clone().unwrap_or_default(),
-        })
-        .collect();
+pub(super) fn configuration(servers: &Servers, exposure: Exposure) -> RTCConfiguration {
     RTCConfigurationBuilder::new()
-        .with_ice_servers(servers)
+        .with_ice_servers(servers.for_stack())
         .with_bundle_policy(RTCBundlePolicy::MaxBundle)
-        .with_ice_transport_policy(if config.relay_only {
-            RTCIceTransportPolicy::Relay
-        } else {
-            RTCIceTransportPolicy::All
+        .with_ice_transport_policy(match exposure {
+            Exposure::RelayOnly => RTCIceTransportPolicy::Relay,
+            Exposure::Direct => RTCIceTransportPolicy::All,
         })
         .build()
 }

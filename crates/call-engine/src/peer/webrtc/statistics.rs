@@ -1,5 +1,6 @@
 //! Statistics of one connection: our counters, and what only the stack below knows of the path.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -7,7 +8,9 @@ use rtc::peer_connection::transport::{RTCIceCandidatePair, RTCIceProtocol};
 use rtc::statistics::report::RTCStatsReport;
 use webrtc::peer_connection::{RTCIceCandidate, RTCIceCandidateType};
 
+use super::findings::Findings;
 use super::streams::{NO_REPORT, ReceivedCounters, STREAM_KINDS, SentCounters, Shared};
+use crate::peer::ice_url::ServerTransport;
 use crate::peer::{PeerStatistics, ReceivedStatistics, Route, SentStatistics};
 
 /// The selected candidate pair at one moment.
@@ -27,10 +30,12 @@ pub(super) fn path(
     report: &RTCStatsReport,
     selected: &RTCIceCandidatePair,
     remotes: &[RTCIceCandidate],
+    findings: &Findings,
 ) -> Option<PathSample> {
     let id = &report.transport()?.selected_candidate_pair_id;
     let pair = report.candidate_pairs().find(|pair| pair.stats.id == *id)?;
     let (local, remote) = (selected.local(), selected.remote());
+    findings.path_is_direct(local.typ != RTCIceCandidateType::Relay);
     // Their relay may have been met by its first check, before they told of it.
     let met = |told: &RTCIceCandidate| (&told.address, told.port) == (&remote.address, remote.port);
     let told = remotes.iter().filter(|told| met(told));
@@ -43,12 +48,26 @@ pub(super) fn path(
         .any(|candidate| candidate.protocol == RTCIceProtocol::Tcp);
     Some(PathSample {
         route: if relayed { Route::Relayed } else { Route::Direct },
-        protocol: if tcp { "tcp" } else { "udp" },
+        protocol: match relay_transport(local, findings) {
+            // Between the relays, and behind theirs, it may be anything: that we cannot see.
+            Some(transport) => transport.word(),
+            None if tcp => "tcp",
+            None => "udp",
+        },
         rtt: Duration::try_from_secs_f64(pair.current_round_trip_time)
             .ok()
             .filter(|rtt| !rtt.is_zero()),
         answers: pair.responses_received,
     })
+}
+
+/// How we speak to our relay, if the path begins there.
+fn relay_transport(local: &RTCIceCandidate, findings: &Findings) -> Option<ServerTransport> {
+    if local.typ != RTCIceCandidateType::Relay {
+        return None;
+    }
+    let address = SocketAddr::new(local.address.parse().ok()?, local.port);
+    findings.relay_transport(address)
 }
 
 /// All counters as they are now.
