@@ -96,12 +96,17 @@ async fn lost_packets_of_pictures_are_repaired() {
     const FRAMES: u32 = 60;
     let (a, b) = pair_over_a_lossy_path().await;
     for count in 1..=FRAMES {
-        a.transport.send(&frame(CAMERA, count * 3_000, 5, 1_000));
+        let mut picture = frame(CAMERA, count * 3_000, 5, 1_000);
+        // What stands before a key frame is not worth a repair.
+        picture.key_frame = count == 1;
+        a.transport.send(&picture);
         // The next frame leaves when most of this one has come, so that no queue of ours overflows.
         b.camera.wait_for(count as usize * 5 - 25.min(count as usize * 5)).await;
     }
     // A gap shows only by what follows it.
-    a.transport.send(&frame(CAMERA, 1_000_000, 5, 100));
+    let mut last = frame(CAMERA, 1_000_000, 5, 100);
+    last.key_frame = false;
+    a.transport.send(&last);
     let packets = b.camera.wait_for(5 * FRAMES as usize + 5).await;
     let mut numbers: Vec<u16> = packets
         .iter()

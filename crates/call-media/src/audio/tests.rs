@@ -121,8 +121,9 @@ fn the_click_comes_back_through_codec_and_buffer() {
     assert!(measured.playout.is_some());
     assert!(receiver.level() > 0.2 && bench.pipeline.input_level() > 0.2);
     let sent = bench.sent();
+    // A machine that stood still for a moment leaves out blocks, of which two make a packet.
     for pair in sent.windows(2) {
-        assert_eq!(pair[1].rtp_timestamp.wrapping_sub(pair[0].rtp_timestamp) % 960, 0);
+        assert_eq!(pair[1].rtp_timestamp.wrapping_sub(pair[0].rtp_timestamp) % 480, 0);
     }
     assert!(sent.iter().all(|frame| frame.payloads.len() == 1 && frame.key_frame));
     assert!(
