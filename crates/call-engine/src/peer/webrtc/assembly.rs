@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use call_media::frame::StreamKind;
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use webrtc::data_channel::{DataChannel, RTCDataChannelInit};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
@@ -14,10 +14,11 @@ use webrtc::rtp_transceiver::RtpSender;
 
 use super::events::{Callbacks, Notice};
 use super::exposure::Exposure;
+use super::gated_socket::GatedRuntime;
 use super::handshake::{Fingerprint, Refusal};
 use super::send::Negotiated;
 use super::setup::{self, Multicast};
-use super::source_filter::{Gate, GatedRuntime};
+use super::source_filter::Gate;
 use super::statistics::{self, PathSample};
 use super::streams::{PerStream, STREAM_KINDS, Shared};
 use crate::peer::{PeerConfig, PeerError};
@@ -33,6 +34,9 @@ pub(super) struct Inner {
     pub(super) tracks: PerStream<Arc<TrackLocalStaticRTP>>,
     pub(super) agreed: watch::Sender<Option<PerStream<Negotiated>>>,
     pub(super) path: Mutex<Option<PathSample>>,
+    pub(super) gate: Gate,
+    /// This machine has other addresses than a moment ago.
+    pub(super) addresses_changed: Notify,
     pub(super) exposure: Exposure,
     /// Since the first description of ours was set, addresses are looked for.
     pub(super) gathering_since: OnceLock<Instant>,
@@ -139,7 +143,7 @@ impl Inner {
 pub(super) async fn build(
     config: &PeerConfig,
     exposure: Exposure,
-    shared: &Arc<Shared>,
+    (shared, gate): (&Arc<Shared>, &Gate),
     notices: &mpsc::Sender<Notice>,
 ) -> Result<Arc<dyn PeerConnection>, PeerError> {
     let callbacks = Arc::new(Callbacks::new(exposure, Arc::clone(shared), notices.clone()));
@@ -148,12 +152,12 @@ pub(super) async fn build(
         Exposure::Direct => Multicast::Usable,
         Exposure::RelayOnly => Multicast::Absent,
     };
-    match build_with(config, shared, &callbacks, multicast).await {
+    match build_with(config, (shared, gate), &callbacks, multicast).await {
         Ok(connection) => Ok(connection),
         Err(error) if multicast == Multicast::Absent => Err(PeerError::Create(error.to_string())),
         Err(error) => {
             tracing::debug!(%error, "no peer connection with multicast names; trying without");
-            build_with(config, shared, &callbacks, Multicast::Absent)
+            build_with(config, (shared, gate), &callbacks, Multicast::Absent)
                 .await
                 .map_err(|error| PeerError::Create(error.to_string()))
         }
@@ -162,7 +166,7 @@ pub(super) async fn build(
 
 async fn build_with(
     config: &PeerConfig,
-    shared: &Arc<Shared>,
+    (shared, gate): (&Arc<Shared>, &Gate),
     callbacks: &Arc<Callbacks>,
     multicast: Multicast,
 ) -> webrtc::error::Result<Arc<dyn PeerConnection>> {
@@ -172,7 +176,7 @@ async fn build_with(
         .with_setting_engine(setup::setting_engine(config, multicast))
         .with_interceptor_registry(setup::registry(shared, config))
         .with_handler(Arc::<Callbacks>::clone(callbacks))
-        .with_runtime(Arc::new(GatedRuntime::new(Gate::new(Arc::clone(shared)))))
+        .with_runtime(Arc::new(GatedRuntime::new(gate.clone())))
         .with_udp_addrs(setup::udp_addresses(config))
         .with_data_channel_send_buffer_limit(CONTROL_BUFFER_BYTES)
         .build()

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use call_core::{IceCandidate, IceMode, OfferAcceptance};
 use call_media::frame::{EncodedFrame, EncodedSink, StreamKind, VideoKind};
 use rtc::peer_connection::configuration::RTCOfferOptions;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::AbortHandle;
 use webrtc::data_channel::DataChannel;
 use webrtc::peer_connection::{RTCIceCandidateInit, RTCSdpType, RTCSessionDescription};
@@ -24,6 +24,7 @@ use super::exposure::Exposure;
 use super::handshake::Fingerprint;
 use super::handshake::HandshakeClock;
 use super::send::{self, Outbox, Packetizer};
+use super::source_filter::Gate;
 use super::streams::{PerStream, Shared, draw_local_streams};
 use super::watchdog::Watchdog;
 use super::{description, setup, statistics};
@@ -77,8 +78,9 @@ impl WebRtcConnection {
         let exposure = Exposure::of(&config)?;
         let (local, media_stream) = draw_local_streams()?;
         let shared = Arc::new(Shared::new(local, Instant::now()));
+        let gate = Gate::new(Arc::clone(&shared));
         let (notices, notice_queue) = mpsc::channel(EVENT_QUEUE);
-        let connection = build(&config, exposure, &shared, &notices).await?;
+        let connection = build(&config, exposure, (&shared, &gate), &notices).await?;
         let (outbox, queues) = Outbox::new(Arc::clone(&shared), Arc::clone(&config.on_key_frame_request));
         let outbox = Arc::new(outbox);
 
@@ -99,6 +101,8 @@ impl WebRtcConnection {
             tracks,
             agreed,
             path: Mutex::new(None),
+            gate,
+            addresses_changed: Notify::new(),
             exposure,
             gathering_since: OnceLock::new(),
             announced: Mutex::new(None),
@@ -114,6 +118,7 @@ impl WebRtcConnection {
             reachable: false,
             on_target_bitrate: Arc::clone(&config.on_target_bitrate),
             answers: 0,
+            hurried_until: None,
         };
         let tasks = Tasks(vec![
             tokio::spawn(send::run(queues, packetizers, agreed_seen)).abort_handle(),
@@ -145,6 +150,7 @@ impl WebRtcConnection {
         if self.inner.announced().is_some_and(|known| known != remote.fingerprint) {
             return Err(PeerError::Fingerprint("the announced certificate changed".to_owned()));
         }
+        let theirs = sdp.clone();
         let parsed = match kind {
             RTCSdpType::Offer => RTCSessionDescription::offer(sdp),
             _ => RTCSessionDescription::answer(sdp),
@@ -158,6 +164,7 @@ impl WebRtcConnection {
             self.inner.announce(announced_before);
             return Err(refused(error.to_string()));
         }
+        self.inner.gate.describe_remote(&theirs);
         self.remote_candidates.store(0, Ordering::Relaxed);
         Ok(())
     }
@@ -169,6 +176,7 @@ impl WebRtcConnection {
             .set_local_description(description)
             .await
             .map_err(|error| PeerError::LocalDescription(error.to_string()))?;
+        self.inner.gate.describe_local(&sdp);
         self.inner.gathering_since.get_or_init(Instant::now);
         Ok(self.inner.exposure.description(sdp))
     }
@@ -261,6 +269,10 @@ impl PeerTransport for WebRtcConnection {
             .try_send(BytesMut::from(&payload[..]))
             .await
             .map_err(|error| PeerError::Control(error.to_string()))
+    }
+
+    fn addresses_changed(&self) {
+        self.inner.addresses_changed.notify_one();
     }
 
     fn request_key_frame(&self, kind: VideoKind) {

@@ -34,12 +34,14 @@ mod delivery;
 mod description;
 mod events;
 mod exposure;
+mod gated_socket;
 mod handshake;
 mod handshake_repeats;
 #[cfg(test)]
 mod identity_tests;
 mod nack;
 mod pacer;
+mod roaming;
 mod rtx;
 mod send;
 mod setup;

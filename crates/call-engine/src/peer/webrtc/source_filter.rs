@@ -3,33 +3,29 @@
 //! The stack below takes such datagrams from any address: one forged ClientHello stops a call for good. A success
 //! response carries the 96 random bits of our request, which nobody off the path can know, so that its source is the
 //! peer or a relay of ours. STUN itself passes always: the stack checks its integrity. Runs inside the connection's
-//! socket, on the worker that drives it.
+//! sockets, on the worker that drives them. What it sees of addresses goes to [`Roaming`], so that a peer may have
+//! another one than the stack knows.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::future::Future;
-use std::io::{self, IoSliceMut};
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
-use webrtc::runtime::{
-    AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime, TokioRuntime,
-    Transmit,
-};
+use webrtc::runtime::RecvMeta;
 
+use super::gated_socket::GatedSocket;
 use super::handshake::{Refusal, refuses_certificate};
 use super::handshake_repeats::HandshakeRepeats;
+use super::roaming::{Credentials, Roaming};
 use super::streams::Shared;
 
 /// Our requests whose answers are awaited: what all pairs of a large candidate list send in a second.
 const PENDING_LIMIT: usize = 1_024;
 /// Addresses of one peer and its relays; when full, the one that answered longest ago is forgotten.
 const TRUSTED_LIMIT: usize = 32;
-/// Names of the local network are asked for on this port; they are not part of any connection.
-const MDNS_PORT: u16 = 5_353;
+/// Sockets of one connection that are remembered: one an address of this machine.
+const SOCKET_LIMIT: usize = 64;
 
 const STUN_HEADER_BYTES: usize = 20;
 const STUN_MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
@@ -48,6 +44,10 @@ enum Verdict {
     Drop,
     /// From the peer, but the stack must not see it.
     Repeat,
+    /// A check of the peer's, from where it is known to be.
+    Asked,
+    /// From the peer at a new address: that has to prove itself before the stack hears of it.
+    News,
 }
 
 /// Why we sent a request.
@@ -71,10 +71,11 @@ struct SourceFilter {
     pending: VecDeque<Pending>,
     trusted: HashMap<SocketAddr, Instant>,
     repeats: HandshakeRepeats,
+    roaming: Roaming,
 }
 
 impl SourceFilter {
-    /// We sent a datagram.
+    /// We send a datagram; the destination is the real one.
     fn sent(&mut self, datagram: &[u8], destination: SocketAddr) {
         let Some((Class::Request, id)) = stun(datagram) else {
             return;
@@ -98,19 +99,33 @@ impl SourceFilter {
     fn received(&mut self, datagram: &[u8], source: SocketAddr, now: Instant) -> Verdict {
         match stun(datagram) {
             None if !self.trusted.contains_key(&source) => Verdict::Drop,
-            None if self.repeats.is_repeat(datagram) => Verdict::Repeat,
-            None => Verdict::Pass,
+            None => {
+                self.roaming.heard(source, now);
+                match self.repeats.is_repeat(datagram) {
+                    true => Verdict::Repeat,
+                    false => Verdict::Pass,
+                }
+            }
             Some((Class::Success, id)) => match self.answered(id, source) {
                 Some(purpose) => {
                     self.trust(source, now);
                     match purpose {
-                        Purpose::Check => Verdict::Consent,
+                        Purpose::Check => {
+                            self.roaming.answered(source, now);
+                            Verdict::Consent
+                        }
                         Purpose::Server => Verdict::Pass,
                     }
                 }
                 None => Verdict::Pass,
             },
-            Some((Class::Request | Class::Other, _)) => Verdict::Pass,
+            Some((Class::Request, _)) if self.roaming.is_news(datagram, source, now) => Verdict::News,
+            Some((Class::Request, _)) if self.roaming.is_asked(datagram, source) => {
+                self.roaming.heard(source, now);
+                Verdict::Asked
+            }
+            Some((Class::Request, _)) => Verdict::Pass,
+            Some((Class::Other, _)) => Verdict::Pass,
         }
     }
 
@@ -177,13 +192,35 @@ fn has_attribute(message: &[u8], wanted: u16) -> bool {
 #[derive(Clone)]
 pub(super) struct Gate {
     filter: Arc<Mutex<SourceFilter>>,
+    sockets: Arc<Mutex<Vec<Weak<GatedSocket>>>>,
     shared: Arc<Shared>,
+}
+
+/// What is to be done with a datagram that is about to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Leaving {
+    /// Where it really goes.
+    pub(super) destination: SocketAddr,
+    /// Whether it asks the peer whether it is there.
+    pub(super) is_check: bool,
+}
+
+/// What a read brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sifted {
+    /// Whether the peer answered a check.
+    pub(super) is_proof: bool,
+    /// Whether the peer checks: the answer has to leave by the way the question came.
+    pub(super) is_asked: bool,
+    /// To be sent back at once, to where the read came from.
+    pub(super) question: Option<(Vec<u8>, SocketAddr)>,
 }
 
 impl Gate {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
             filter: Arc::default(),
+            sockets: Arc::default(),
             shared,
         }
     }
@@ -197,17 +234,62 @@ impl Gate {
         self.shared.refusal.get_or_init(|| refusal);
     }
 
-    fn sent(&self, datagram: &[u8], destination: SocketAddr) {
-        // Media by far most of the time: look before locking.
-        if stun(datagram).is_some() {
-            self.filter().sent(datagram, destination);
-        } else if refuses_certificate(datagram) {
-            self.refused(Refusal::Ours);
+    /// Our description was set.
+    pub(super) fn describe_local(&self, sdp: &str) {
+        if let Some(credentials) = Credentials::of_description(sdp) {
+            self.filter().roaming.describe_local(credentials);
         }
     }
 
+    /// Theirs was.
+    pub(super) fn describe_remote(&self, sdp: &str) {
+        if let Some(credentials) = Credentials::of_description(sdp) {
+            self.filter().roaming.describe_remote(credentials);
+        }
+    }
+
+    /// The address of the peer on the path in use; none while there is no path, or a relay carries it.
+    pub(super) fn settle(&self, peer: Option<SocketAddr>, now: Instant) {
+        self.filter().roaming.settle(peer, now);
+    }
+
+    pub(super) fn add_socket(&self, socket: &Arc<GatedSocket>) {
+        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        sockets.retain(|known| known.strong_count() > 0);
+        if sockets.len() < SOCKET_LIMIT {
+            sockets.push(Arc::downgrade(socket));
+        }
+    }
+
+    /// Looks for a way to the peer from the addresses that this machine has now. Silent: nothing comes; hurried: an
+    /// address was lost a moment ago.
+    pub(super) fn search(&self, addresses: &[IpAddr], (is_silent, is_hurried): (bool, bool), now: Instant) {
+        let check = self.filter().roaming.last_check(now);
+        let sockets: Vec<_> = {
+            let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+            sockets.iter().filter_map(Weak::upgrade).collect()
+        };
+        for socket in sockets {
+            socket.search(addresses, (is_silent, is_hurried), check.as_ref(), now);
+        }
+    }
+
+    /// A datagram is about to leave for what the stack takes for its destination.
+    pub(super) fn leaving(&self, datagram: &[u8], destination: SocketAddr, now: Instant) -> Leaving {
+        let class = stun(datagram).map(|(class, _)| class);
+        if class.is_none() && refuses_certificate(datagram) {
+            self.refused(Refusal::Ours);
+        }
+        let mut filter = self.filter();
+        let is_check = class == Some(Class::Request) && filter.roaming.checking(datagram, destination, now);
+        let destination = filter.roaming.toward(destination);
+        filter.sent(datagram, destination);
+        Leaving { destination, is_check }
+    }
+
     /// Removes what may not pass from a read of `meta.len` bytes in segments of `meta.stride`; the rest moves up.
-    fn sift(&self, buffer: &mut [u8], meta: &mut RecvMeta, now: Instant) {
+    pub(super) fn sift(&self, buffer: &mut [u8], meta: &mut RecvMeta, now: Instant) -> Sifted {
+        let mut sifted = Sifted::default();
         let (end, stride) = (meta.len.min(buffer.len()), meta.stride.max(1));
         let (mut start, mut kept) = (0, 0);
         let mut filter = self.filter();
@@ -217,8 +299,16 @@ impl Gate {
             match filter.received(&buffer[segment.clone()], meta.addr, now) {
                 Verdict::Drop => self.shared.count_refused(),
                 Verdict::Repeat => {}
-                verdict @ (Verdict::Pass | Verdict::Consent) => {
+                Verdict::News => {
+                    if let Some(question) = filter.roaming.question(meta.addr, now) {
+                        filter.sent(&question, meta.addr);
+                        sifted.question = Some((question, meta.addr));
+                    }
+                }
+                verdict @ (Verdict::Pass | Verdict::Consent | Verdict::Asked) => {
+                    sifted.is_asked |= verdict == Verdict::Asked;
                     if verdict == Verdict::Consent {
+                        sifted.is_proof = true;
                         self.shared.consented(now);
                     }
                     if refuses_certificate(&buffer[segment.clone()]) {
@@ -231,6 +321,8 @@ impl Gate {
             start += stride;
         }
         meta.len = kept;
+        meta.addr = filter.roaming.named(meta.addr);
+        sifted
     }
 }
 
@@ -240,126 +332,10 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// tokio, with every UDP socket behind the gate.
-#[derive(Debug)]
-pub(super) struct GatedRuntime {
-    tokio: TokioRuntime,
-    gate: Gate,
-}
-
-impl GatedRuntime {
-    pub(super) fn new(gate: Gate) -> Self {
-        Self {
-            tokio: TokioRuntime,
-            gate,
-        }
-    }
-}
-
-type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-impl Runtime for GatedRuntime {
-    fn spawn(&self, future: Later<'static, ()>) -> Box<dyn JoinHandle> {
-        self.tokio.spawn(future)
-    }
-
-    fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        let port = socket.local_addr()?.port();
-        let socket = self.tokio.wrap_udp_socket(socket)?;
-        if port == MDNS_PORT {
-            return Ok(socket);
-        }
-        Ok(Arc::new(GatedSocket {
-            socket,
-            gate: self.gate.clone(),
-        }))
-    }
-
-    fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
-        self.tokio.wrap_tcp_listener(listener)
-    }
-
-    fn connect_tcp<'a>(&'a self, remote: SocketAddr) -> Later<'a, io::Result<Arc<dyn AsyncTcpStream>>> {
-        self.tokio.connect_tcp(remote)
-    }
-
-    fn resolve_host<'a>(&'a self, host: &'a str) -> Later<'a, io::Result<Vec<SocketAddr>>> {
-        self.tokio.resolve_host(host)
-    }
-
-    fn sleep(&self, duration: Duration) -> Later<'static, ()> {
-        self.tokio.sleep(duration)
-    }
-
-    fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
-        self.tokio.interval(period)
-    }
-
-    fn block_on(&self, future: Pin<Box<dyn Future<Output = ()> + '_>>) {
-        self.tokio.block_on(future);
-    }
-
-    fn yield_now(&self) -> Later<'static, ()> {
-        self.tokio.yield_now()
-    }
-
-    fn name(&self) -> &'static str {
-        "tokio, gated"
-    }
-}
-
-#[derive(Debug)]
-struct GatedSocket {
-    socket: Arc<dyn AsyncUdpSocket>,
-    gate: Gate,
-}
-
-impl AsyncUdpSocket for GatedSocket {
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
-    }
-
-    fn poll_send(&self, context: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
-        // Before it leaves: the answer may be faster than our return.
-        self.gate.sent(transmit.contents, transmit.destination);
-        self.socket.poll_send(context, transmit)
-    }
-
-    fn poll_recv(
-        &self,
-        context: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-        metas: &mut [RecvMeta],
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            let count = match self.socket.poll_recv(context, buffers, metas) {
-                Poll::Ready(Ok(count)) => count,
-                other => return other,
-            };
-            let now = Instant::now();
-            let mut passed = false;
-            for (buffer, meta) in buffers.iter_mut().zip(metas.iter_mut()).take(count) {
-                self.gate.sift(buffer, meta, now);
-                passed |= meta.len > 0;
-            }
-            // A flood of refused datagrams never wakes the stack.
-            if passed {
-                return Poll::Ready(Ok(count));
-            }
-        }
-    }
-
-    fn max_gso_segments(&self) -> usize {
-        self.socket.max_gso_segments()
-    }
-
-    fn max_gro_segments(&self) -> usize {
-        self.socket.max_gro_segments()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::streams::draw_local_streams;
     use super::*;
 
