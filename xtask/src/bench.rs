@@ -7,4 +7,6 @@ pub mod network;
 mod picture;
 mod process;
 mod report;
+#[cfg(target_os = "linux")]
+pub mod survive;
 mod table;

@@ -32,6 +32,9 @@ enum Bench {
     /// Calls over bad networks, beside what Chromium makes of the same ones; needs root
     #[cfg(target_os = "linux")]
     Network(bench::network::Options),
+    /// Calls whose network goes away, comes back or becomes another one; needs root
+    #[cfg(target_os = "linux")]
+    Survive(bench::survive::Options),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +44,8 @@ fn main() -> ExitCode {
             Bench::Call(options) => bench::call::run(&options),
             #[cfg(target_os = "linux")]
             Bench::Network(options) => bench::network::run(&options),
+            #[cfg(target_os = "linux")]
+            Bench::Survive(options) => bench::survive::run(&options),
         },
     };
     match done {

@@ -11,6 +11,9 @@ use crate::snapshot::LocalMedia;
 pub enum Action {
     /// Open a WebSocket to the server, ending one that is open. Comes back as `Connected` or `Disconnected`.
     ConnectSignaling,
+    /// Ask the server whether it is there. When nothing at all comes from it within 1.5 s, the WebSocket is given up,
+    /// which comes back as `Disconnected`.
+    ProbeSignaling,
     /// Send a message on the open WebSocket; without one, drop it.
     Signal(ClientMessage),
     /// Close the WebSocket, after what was to be sent on it. Nothing comes back.

@@ -10,6 +10,10 @@ use crate::time::Time;
 
 /// First pause before the server is tried again; doubles with each failure.
 pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(250);
+/// Pause before the server is tried again while somebody is silent: the network may be back any moment.
+pub(crate) const RETRY_URGENT: Duration = Duration::from_millis(400);
+/// While somebody is silent, the connection to the server has to show this often that it is alive.
+pub(crate) const PROBE: Duration = Duration::from_secs(2);
 /// Longest pause before the server is tried again.
 pub(crate) const RETRY_LONGEST: Duration = Duration::from_secs(5);
 /// The WebSocket has to open, and then `Joined` has to come, each within this.
@@ -29,12 +33,15 @@ pub(crate) const SET_UP: Duration = Duration::from_secs(10);
 pub(crate) const TRIES: u32 = 3;
 /// After a break the polite side leaves the offer to the other for this long, so that they rarely collide.
 pub(crate) const POLITE_PAUSE: Duration = Duration::from_secs(3);
+/// A silent participant answered through the server, so both are there: the old path has so long to come back before
+/// it is given up for a new one. Media and checks that flow again show within 0.3 s.
+pub(crate) const NEW_PATH: Duration = Duration::from_millis(500);
 /// A participant given up is tried once more after this.
 pub(crate) const TRY_AGAIN: Duration = Duration::from_secs(30);
-/// Silent, and away from the server: gone after this.
-pub(crate) const ABSENCE: Duration = Duration::from_secs(20);
+/// Silent, and away from the server: gone after this. Networks are away for minutes, and who hangs up says so.
+pub(crate) const ABSENCE: Duration = Duration::from_secs(330);
 /// Silent while we ourselves have no server to ask: gone after this.
-pub(crate) const ABSENCE_UNSEEN: Duration = Duration::from_secs(60);
+pub(crate) const ABSENCE_UNSEEN: Duration = Duration::from_secs(600);
 
 /// While a connection is being agreed on through the server, something is said at least this often …
 pub(crate) const CHECK: Duration = Duration::from_millis(1_500);
@@ -53,6 +60,8 @@ pub(crate) enum Deadline {
     SignalingStep,
     /// We never got into the room.
     JoinLimit,
+    /// The server has to show that it is there: [`PROBE`].
+    Probe,
     /// Nobody in this slot has answered our greeting.
     Greeting(Slot),
     /// Time to say something to this slot: [`CHECK`].
@@ -65,6 +74,8 @@ pub(crate) enum Deadline {
     SetUp(PeerKey),
     /// The polite side's turn to offer: [`POLITE_PAUSE`].
     OfferTurn(PeerKey),
+    /// The old path did not come back in time: [`NEW_PATH`].
+    NewPath(PeerKey),
     /// Gone for good: [`ABSENCE`], [`ABSENCE_UNSEEN`].
     Absence(PeerKey),
     /// Try a participant once more that was given up: [`TRY_AGAIN`].

@@ -76,7 +76,8 @@ pub enum Input {
         /// What.
         event: PeerInput,
     },
-    /// The machine's addresses changed.
+    /// The machine's addresses changed, or it has slept: everything may be dead. Peer connections find out for
+    /// themselves, and say `Silent` when they are.
     NetworkChanged,
 }
 

@@ -35,6 +35,15 @@ pub(crate) enum MediaPath {
     Silent,
 }
 
+/// Whether the path in use has been given up for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Search {
+    /// It has not: a restart of ICE would throw it away.
+    NotBegun,
+    /// One side has offered to look for another since this one fell silent.
+    Begun,
+}
+
 /// One peer connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
@@ -43,6 +52,7 @@ pub(crate) struct Connection {
     pub control: ControlChannel,
     pub hello: HelloState,
     pub path: MediaPath,
+    pub search: Search,
 }
 
 impl Connection {
@@ -53,7 +63,13 @@ impl Connection {
             control: ControlChannel::NotOpen,
             hello: HelloState::Awaited,
             path: MediaPath::Opening,
+            search: Search::NotBegun,
         }
+    }
+
+    /// Silent, and nobody has given the path up yet.
+    pub(crate) fn may_come_back(&self) -> bool {
+        self.path == MediaPath::Silent && self.search == Search::NotBegun
     }
 
     /// Up only when all are: forged packets may bring up the path, and somebody in between even the channel, but not

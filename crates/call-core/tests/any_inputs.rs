@@ -150,6 +150,7 @@ proptest! {
                         is_finished = true;
                     }
                     Action::ConnectSignaling
+                    | Action::ProbeSignaling
                     | Action::Signal(_)
                     | Action::CloseSignaling
                     | Action::InviteChanged { .. }

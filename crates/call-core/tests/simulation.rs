@@ -16,8 +16,8 @@ const SEEDS: std::ops::Range<u64> = 0..3_000;
 /// How long things go wrong.
 const STORM: Duration = Duration::from_secs(40);
 /// Everybody has to be connected this long after it stopped. Longest of all: a participant given up is tried again
-/// after 30 s, up to two such rounds that miss each other, and 20 s until one who is gone is removed.
-const CALM: Duration = Duration::from_secs(120);
+/// after 30 s, up to two such rounds that miss each other, and 330 s until one who is gone is removed.
+const CALM: Duration = Duration::from_secs(430);
 /// Actions of one machine in one run, a generous bound: an unbounded loop makes millions.
 const MOST_ACTIONS: usize = 20_000;
 
@@ -34,7 +34,7 @@ fn disturb(world: &mut World) {
     let end = world.dice.below(world.ends.len() as u64) as usize;
     let other = world.dice.below(world.ends.len() as u64) as usize;
     let pair = (end.min(other), end.max(other));
-    match world.dice.below(17) {
+    match world.dice.below(19) {
         0 | 1 => world.cut_socket(end),
         2 => world.stop_server(),
         3 | 4 => world.start_server(),
@@ -51,6 +51,11 @@ fn disturb(world: &mut World) {
         14 if world.dice.below(4) == 0 && world.staying().contains(&end) => world.kill(end),
         15 if world.ends.len() < 6 => {
             world.join(WhenEmpty::Wait);
+        }
+        17 if !world.ends[end].is_killed => world.go_offline(end),
+        18 => {
+            let offline: Vec<usize> = world.offline.iter().copied().collect();
+            offline.into_iter().for_each(|end| world.come_back(end));
         }
         16 => {
             let switch = if world.dice.below(2) == 0 {
@@ -89,6 +94,9 @@ fn run(seed: u64) -> World {
     world.faults = Faults::default();
     world.start_server();
     world.blocked.clear();
+    for end in world.offline.clone() {
+        world.come_back(end);
+    }
     world
 }
 

@@ -188,23 +188,69 @@ fn ice_is_restarted_over_both_ways() {
 
 #[test]
 fn silence_is_shown_at_once_and_the_impolite_side_looks_for_a_path_first() {
-    for (who, first) in [(LOW, Duration::ZERO), (HIGH, Duration::from_secs(3))] {
+    // They answer through the server, so half a second later the old path is given up.
+    for (who, first) in [(LOW, 500), (HIGH, 3_500)] {
         let mut bench = Bench::connected_to(who);
         let since = bench.now;
-        let mut actions = bench.peer(PeerInput::Transport(TransportState::Silent));
+        assert_eq!(bench.peer(PeerInput::Transport(TransportState::Silent)), []);
         assert_eq!(bench.link(), LinkState::Reconnecting { since });
         assert_eq!(bench.machine.snapshot().phase, CallPhase::Reconnecting);
-        let mut waited = Duration::ZERO;
-        if actions.is_empty() {
-            (waited, actions) = bench.wait_for_action();
-        }
+        assert_eq!(bench.probes, 1, "and is the server there?");
+        let (waited, actions) = bench.wait_for_action();
         assert_eq!(actions, [create_offer(FIRST, IceMode::Restart)]);
-        assert_eq!(waited, first);
+        assert_eq!(waited, Duration::from_millis(first));
         let actions = bench.peer(PeerInput::Transport(TransportState::Alive));
         assert_eq!(on_control(&actions)[0]["type"], json!("media"));
         assert!(matches!(bench.link(), LinkState::Connected { .. }));
         assert_eq!(bench.machine.snapshot().participants[0].reconnects, 1);
     }
+}
+
+#[test]
+fn a_path_that_comes_back_in_time_is_kept() {
+    let mut bench = Bench::connected_to(LOW);
+    bench.peer(PeerInput::Transport(TransportState::Silent));
+    assert_eq!(bench.wait(Duration::from_millis(450)), []);
+    let actions = bench.peer(PeerInput::Transport(TransportState::Alive));
+    assert_eq!(done(actions), []);
+    assert_eq!(done(bench.wait(Duration::from_secs(60))), []);
+    assert_eq!(bench.probes, 1);
+}
+
+#[test]
+fn a_path_is_kept_for_as_long_as_the_other_may_be_offline() {
+    let mut bench = Bench::connected_to(LOW);
+    bench.server(ServerMessage::PeerAway { slot: THEIRS });
+    bench.peer(PeerInput::Transport(TransportState::Silent));
+    assert_eq!(done(bench.wait(Duration::from_secs(300))), []);
+    assert_eq!(bench.probes, 151, "every two seconds");
+    assert!(matches!(bench.link(), LinkState::Reconnecting { .. }));
+}
+
+#[test]
+fn without_a_server_the_path_is_kept_and_the_server_tried_often() {
+    let mut bench = Bench::connected_to(LOW);
+    bench.peer(PeerInput::Transport(TransportState::Silent));
+    for _ in 0..20 {
+        bench.unreachable();
+        let (pause, actions) = bench.wait_for_action();
+        assert_eq!(actions, [Action::ConnectSignaling]);
+        assert!(pause <= Duration::from_millis(400), "{pause:?}");
+    }
+}
+
+#[test]
+fn an_offer_of_theirs_during_silence_is_the_search_for_a_new_path() {
+    let mut bench = Bench::connected_to(LOW);
+    bench.peer(PeerInput::Transport(TransportState::Silent));
+    assert_eq!(bench.hear(offer(7, 2)), [accept_offer(OfferAcceptance::Plain)]);
+    bench.described(DescriptionKind::Answer);
+    assert_eq!(done(bench.wait(Duration::from_secs(9))), [], "one search is enough");
+    let second = Attempt(2);
+    assert_eq!(
+        bench.wait_for_action().1,
+        [close(FIRST), create(second), create_offer(second, IceMode::Keep)]
+    );
 }
 
 #[test]
@@ -393,7 +439,7 @@ fn leaving_is_final_and_being_away_is_not() {
         );
     }
     alive.peer(PeerInput::Transport(TransportState::Silent));
-    alive.wait(Duration::from_millis(19_900));
+    alive.wait(Duration::from_millis(329_900));
     assert_eq!(alive.machine.snapshot().phase, CallPhase::Reconnecting);
     alive.wait(Duration::from_millis(200));
     assert_eq!(alive.machine.snapshot().phase, CallPhase::Waiting);

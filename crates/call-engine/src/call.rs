@@ -16,11 +16,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 
+use crate::addresses::{AddressChange, AddressWatch};
 use crate::call_media::CallMedia;
+use crate::dial::Dialer;
 use crate::figures::Figures;
 use crate::peer::{ExtraRoots, IceServer, PEER_EVENT_CAPACITY, PeerConfig, PeerConnector, PeerEvent, PeerEventFrom};
 use crate::peer_worker::{PeerOrder, PeerResult, PeerWorker, fault};
 use crate::signaling::{self, SignalingClient, SignalingEvent};
+use crate::sleep_watch::SleepWatch;
 
 /// Intents waiting for the call. A person does not click faster than this is emptied.
 const INTENT_CAPACITY: usize = 32;
@@ -114,6 +117,7 @@ struct Call {
     epoch: Instant,
     paths: PathSettings,
     signaling: Option<SignalingClient>,
+    dialer: Dialer,
     signaling_generation: u64,
     signaling_events: mpsc::Sender<SignalingEvent>,
     signaling_inbox: mpsc::Receiver<SignalingEvent>,
@@ -147,6 +151,7 @@ impl Call {
             epoch: setup.epoch,
             paths: setup.paths,
             signaling: None,
+            dialer: Dialer::default(),
             signaling_generation: 0,
             signaling_events,
             signaling_inbox,
@@ -163,6 +168,8 @@ impl Call {
     async fn run(mut self, mut intents: mpsc::Receiver<LocalIntent>, mut ice_servers: watch::Receiver<Vec<IceServer>>) {
         let mut second = interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut addresses = AddressWatch::new();
+        let mut sleep = SleepWatch::default();
         loop {
             self.perform_all();
             self.publish();
@@ -183,7 +190,13 @@ impl Call {
                     let now = self.now();
                     self.machine.handle_deadlines(now);
                 }
-                _ = second.tick() => self.on_second(),
+                change = addresses.changed() => self.on_addresses(&change),
+                _ = second.tick() => {
+                    if sleep.has_slept() {
+                        self.on_network_doubtful();
+                    }
+                    self.on_second();
+                }
             }
         }
         self.say_farewell().await;
@@ -196,6 +209,31 @@ impl Call {
     fn feed(&mut self, input: Input) {
         let now = self.now();
         self.machine.handle(input, now);
+    }
+
+    fn on_addresses(&mut self, change: &AddressChange) {
+        tracing::info!(
+            gained = change.gained.len(),
+            lost = change.lost.len(),
+            "addresses changed"
+        );
+        match change.lost.is_empty() {
+            // What works goes on working.
+            true => self.tell_transports(),
+            false => self.on_network_doubtful(),
+        }
+    }
+
+    /// Everything may be dead: it is looked at now, instead of when its silence would show.
+    fn on_network_doubtful(&mut self) {
+        self.tell_transports();
+        self.feed(Input::NetworkChanged);
+    }
+
+    fn tell_transports(&self) {
+        for transport in self.peers.values().filter_map(PeerWorker::transport) {
+            transport.addresses_changed();
+        }
     }
 
     fn on_signaling(&mut self, event: SignalingEvent) {
@@ -272,6 +310,11 @@ impl Call {
                     signaling.send(message);
                 }
             }
+            Action::ProbeSignaling => {
+                if let Some(signaling) = &self.signaling {
+                    signaling.probe();
+                }
+            }
             Action::CloseSignaling => {
                 if let Some(signaling) = self.signaling.take() {
                     self.farewells.push(tokio::spawn(signaling.close()));
@@ -311,6 +354,7 @@ impl Call {
         self.signaling_generation += 1;
         let client = SignalingClient::connect(
             self.websocket_url.clone(),
+            self.dialer.clone(),
             self.signaling_generation,
             self.signaling_events.clone(),
         );

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 
+use crate::dial::Dialer;
 use crate::signaling::{self, SignalingClient, SignalingEvent};
 
 /// Orders waiting for the task: a person gives one at a time.
@@ -244,7 +245,7 @@ impl Runner {
 
     fn connect(&mut self, server: String) {
         self.generation += 1;
-        let client = SignalingClient::connect(server.clone(), self.generation, self.events.clone());
+        let client = SignalingClient::connect(server.clone(), Dialer::default(), self.generation, self.events.clone());
         if let Some((_, old)) = self.clients.insert(server, (self.generation, client)) {
             tokio::spawn(old.close());
         }

@@ -1,10 +1,12 @@
 //! Drives a call: runtime, signaling, peer connections, media pipelines. The window and the headless run
 //! see this crate only.
 
+mod addresses;
 mod call;
 mod call_media;
 pub mod config;
 mod device_list;
+mod dial;
 mod doorbell_task;
 mod driver;
 mod echo_friend;
@@ -24,6 +26,7 @@ mod remote_media;
 pub mod report;
 mod report_media;
 mod signaling;
+mod sleep_watch;
 pub mod snapshot;
 mod spoken;
 

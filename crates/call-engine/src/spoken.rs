@@ -15,6 +15,7 @@ use trust::spoken::SpokenCode;
 use trust::spoken_exchange::{self, GuestStep, HostStep, SpokenError, SpokenGuest, SpokenHost};
 use trust::{Entropy, Language};
 
+use crate::dial::Dialer;
 use crate::handle::SpokenCodeProblem;
 use crate::people::SpokenCodeSnapshot;
 use crate::signaling::{self, SignalingClient, SignalingEvent};
@@ -84,7 +85,7 @@ async fn wait_for_guests(
         return tracing::error!("our own link is longer than a link may be");
     };
     for generation in 1.. {
-        let client = SignalingClient::connect(server.clone(), generation, events.clone());
+        let client = SignalingClient::connect(server.clone(), Dialer::default(), generation, events.clone());
         while let Some(event) = inbox.recv().await {
             match event.input {
                 _ if event.generation != generation => {}
@@ -176,7 +177,7 @@ impl Drop for ComingGuest {
 
 async fn come(server: String, code: SpokenCode, mut entropy: Entropy) -> Result<String, SpokenCodeProblem> {
     let (events, mut inbox) = mpsc::channel(signaling::EVENT_CAPACITY);
-    let client = SignalingClient::connect(server, 1, events);
+    let client = SignalingClient::connect(server, Dialer::default(), 1, events);
     let (mut guest, first) = SpokenGuest::start(code, &mut entropy);
     let mut host: Option<Slot> = None;
     let mut patience = TokioInstant::now() + GUEST_PATIENCE;

@@ -3,12 +3,14 @@
 use crate::action::{Action, EndReason};
 use crate::blockage::Blockage;
 use crate::budget::Allowance;
-use crate::deadlines::{ABSENCE, ABSENCE_UNSEEN, Deadline, POLITE_PAUSE, SET_UP, TRIES, TRY_AGAIN};
+use crate::deadlines::{ABSENCE, ABSENCE_UNSEEN, Deadline, NEW_PATH, POLITE_PAUSE, SET_UP, TRIES, TRY_AGAIN};
 use crate::input::{Attempt, IceCandidate, IceMode, NegotiationFault, PeerInput, PeerKey, TransportState};
 use crate::machine::CallMachine;
 use crate::machine::messages::Ways;
 use crate::negotiation::{Gate, Negotiation, Politeness, RemoteDescription, Step, Verdict};
-use crate::peer::{Binding, Connection, ControlChannel, HelloState, MediaPath, PeerLink, ServerPath, ServerWord};
+use crate::peer::{
+    Binding, Connection, ControlChannel, HelloState, MediaPath, Peer, PeerLink, Search, ServerPath, ServerWord,
+};
 use crate::peer_message::{ConnectionTag, Hello, PeerMessage};
 use crate::time::Time;
 use crate::timeline::{Departure, MilestoneKind};
@@ -47,6 +49,7 @@ impl CallMachine {
     pub(super) fn close_connection(&mut self, key: PeerKey) {
         self.deadlines.clear(Deadline::SetUp(key));
         self.deadlines.clear(Deadline::OfferTurn(key));
+        self.deadlines.clear(Deadline::NewPath(key));
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let Some(attempt) = peer.link.connection().map(|connection| connection.attempt) else {
             return;
@@ -195,6 +198,7 @@ impl CallMachine {
         }
         if answers.is_none() {
             self.deadlines.clear(Deadline::OfferTurn(key));
+            self.begin_search(key, now);
         }
         self.negotiate(key, |negotiation, politeness, dropped| {
             negotiation.on_description(description, politeness, dropped);
@@ -245,6 +249,8 @@ impl CallMachine {
         match (state, connection.path) {
             (TransportState::Connected, _) | (TransportState::Alive, MediaPath::Silent) => {
                 connection.path = MediaPath::Up;
+                connection.search = Search::NotBegun;
+                self.deadlines.clear(Deadline::NewPath(key));
                 self.establish(key, now);
             }
             (TransportState::Silent, MediaPath::Up) => {
@@ -324,7 +330,10 @@ impl CallMachine {
         self.connected_since.get_or_insert(now);
         self.deadlines.clear(Deadline::SetUp(key));
         self.deadlines.clear(Deadline::OfferTurn(key));
-        self.note(now, Some(key), kind);
+        self.note(now, Some(key), kind.clone());
+        if kind == MilestoneKind::Reconnected {
+            self.on_network_back(now);
+        }
         // It may have changed while there was no way to say so.
         self.send_media(key);
     }
@@ -351,20 +360,59 @@ impl CallMachine {
         let Some(peer) = self.peers.get(&key).filter(|peer| peer.link.is_connected()) else {
             return;
         };
-        let is_broken = peer
-            .link
-            .connection()
-            .is_some_and(|connection| connection.negotiation.is_broken());
-        let is_replaceable = peer.server_path == ServerPath::Open;
+        let slot = peer.slot.filter(|_| peer.server_path == ServerPath::Open);
         self.lose(key, now);
-        if is_broken && is_replaceable {
+        if let Some(slot) = slot {
+            self.send_sealed(slot, &PeerMessage::Check);
+        }
+        self.press_signaling(now);
+    }
+
+    /// A participant answers through the server. When their path is silent, it is not the network that is away.
+    pub(super) fn on_answer_through_server(&mut self, key: PeerKey, now: Time) {
+        let Some(peer) = self.peers.get(&key) else { return };
+        if matches!(peer.link, PeerLink::Reconnecting { .. })
+            && peer.link.connection().is_some_and(Connection::may_come_back)
+        {
+            self.deadlines.set_no_later(Deadline::NewPath(key), now + NEW_PATH);
+        }
+    }
+
+    /// Both are there, and the old path is not: looks for a new one.
+    pub(super) fn on_new_path_due(&mut self, key: PeerKey, now: Time) {
+        let Some(peer) = self.peers.get(&key).filter(|peer| peer.server_path == ServerPath::Open) else {
+            return;
+        };
+        let Some(connection) = peer.link.connection().filter(|connection| connection.may_come_back()) else {
+            return;
+        };
+        if connection.negotiation.is_broken() {
             return self.fail(key, Turn::Ours, now);
         }
-        self.deadlines.set(Deadline::SetUp(key), now + SET_UP);
+        self.begin_search(key, now);
         match self.turn_after_break(key) {
             Turn::Ours => self.with_negotiation(key, |negotiation| negotiation.want_offer(IceMode::Restart)),
             Turn::Theirs => self.deadlines.set(Deadline::OfferTurn(key), now + POLITE_PAUSE),
         }
+    }
+
+    /// A silent path is given up, by us or by them: another has to be found in time.
+    fn begin_search(&mut self, key: PeerKey, now: Time) {
+        let Some(connection) = self.peers.get_mut(&key).and_then(|peer| peer.link.connection_mut()) else {
+            return;
+        };
+        if connection.may_come_back() {
+            connection.search = Search::Begun;
+            self.deadlines.clear(Deadline::NewPath(key));
+            self.deadlines.set(Deadline::SetUp(key), now + SET_UP);
+        }
+    }
+
+    /// Whether anybody was connected and is not.
+    pub(super) fn is_anybody_lost(&self) -> bool {
+        self.peers
+            .values()
+            .any(|peer| matches!(peer.link, PeerLink::Reconnecting { .. }))
     }
 
     pub(super) fn on_offer_turn(&mut self, key: PeerKey) {
@@ -381,6 +429,7 @@ impl CallMachine {
 
     pub(super) fn restart_ice(&mut self, now: Time) {
         for key in self.peer_keys() {
+            self.begin_search(key, now);
             let peer = &self.peers[&key];
             let is_negotiated = |connection: &Connection| connection.negotiation.remote().is_some();
             if peer.link.connection().is_some_and(is_negotiated) {
@@ -507,6 +556,13 @@ impl CallMachine {
             return self.remove_peer(key, Departure::HungUp, now);
         }
         let is_seen = peer.server_path == ServerPath::Open || peer.link.is_connected();
+        // Whoever is away and has come in anew has started their program again: nobody waits for the old one.
+        let is_them = |(other, newcomer): (&PeerKey, &Peer)| {
+            *other != key && newcomer.key.is_some() && newcomer.key == peer.key && newcomer.link.is_connected()
+        };
+        if !is_seen && self.peers.iter().any(is_them) {
+            return self.remove_peer(key, Departure::Lost, now);
+        }
         if is_seen || peer.participant.is_none() {
             self.deadlines.clear(Deadline::Absence(key));
         } else {

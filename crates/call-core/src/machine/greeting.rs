@@ -255,6 +255,7 @@ impl CallMachine {
                     } else {
                         // What was sent while there was no way to them may be lost.
                         self.with_negotiation(key, Negotiation::send_again);
+                        self.on_answer_through_server(key, now);
                     }
                 }
             },

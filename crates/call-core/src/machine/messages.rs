@@ -103,7 +103,8 @@ impl CallMachine {
     pub(super) fn on_opened(&mut self, slot: Slot, message: PeerMessage, now: Time) {
         match (message, self.room.occupant(slot)) {
             (PeerMessage::Check, _) => self.send_sealed(slot, &PeerMessage::Checked),
-            (PeerMessage::Checked, _) => {}
+            (PeerMessage::Checked, Some(key)) => self.on_answer_through_server(key, now),
+            (PeerMessage::Checked, None) => {}
             (PeerMessage::Symbols { message }, Some(key)) => self.on_symbols(slot, key, message, now),
             (message, Some(key)) => self.on_message(key, message, now),
             (_, None) => self.dropped.unknown_sender += 1,

@@ -327,10 +327,7 @@ impl CallMachine {
             Input::Local(intent) => self.handle_intent(intent, now),
             Input::Signaling(event) => self.on_signaling(event, now),
             Input::Peer { peer, attempt, event } => self.on_peer_input(peer, attempt, event, now),
-            Input::NetworkChanged => {
-                self.reopen_signaling(now);
-                self.restart_ice(now);
-            }
+            Input::NetworkChanged => self.reopen_signaling(now),
         }
     }
 
@@ -379,12 +376,14 @@ impl CallMachine {
             Deadline::SignalingRetry => self.connect_signaling(now),
             Deadline::SignalingStep => self.on_signaling_too_slow(now),
             Deadline::JoinLimit => self.on_join_limit(now),
+            Deadline::Probe => self.on_probe_due(now),
             Deadline::Greeting(slot) => self.on_greeting_unanswered(slot, now),
             Deadline::Check(slot) => self.on_check_due(slot),
             Deadline::Quiet(slot) => self.renew_session(slot, now),
             Deadline::Expiry => self.on_expiry(now),
             Deadline::SetUp(key) => self.on_set_up_too_slow(key, now),
             Deadline::OfferTurn(key) => self.on_offer_turn(key),
+            Deadline::NewPath(key) => self.on_new_path_due(key, now),
             Deadline::Absence(key) => self.remove_peer(key, Departure::Lost, now),
             Deadline::TryAgain(key) => self.try_again(key, now),
         }

@@ -10,7 +10,7 @@ use signaling_protocol::{
 };
 
 use crate::action::{Action, EndReason};
-use crate::deadlines::{Deadline, JOIN_LIMIT, RETRY_FIRST, RETRY_LONGEST, SIGNALING_STEP};
+use crate::deadlines::{Deadline, JOIN_LIMIT, PROBE, RETRY_FIRST, RETRY_LONGEST, RETRY_URGENT, SIGNALING_STEP};
 use crate::input::{PeerKey, SignalingInput, SignalingLoss};
 use crate::machine::CallMachine;
 use crate::peer::{PeerLink, ServerWord};
@@ -223,6 +223,34 @@ impl CallMachine {
         self.connect_signaling(now);
     }
 
+    /// Somebody fell silent: either they are away, or we are. A server that is there tells which, at once.
+    pub(super) fn press_signaling(&mut self, now: Time) {
+        match self.signaling.phase {
+            Phase::Joined { .. } => {
+                self.act(Action::ProbeSignaling);
+                self.deadlines.set(Deadline::Probe, now + PROBE);
+            }
+            Phase::Waiting { .. } => self
+                .deadlines
+                .set_no_later(Deadline::SignalingRetry, now + RETRY_URGENT),
+            Phase::Closed | Phase::Opening { .. } => {}
+        }
+    }
+
+    /// Somebody is back, so the server may be too.
+    pub(super) fn on_network_back(&mut self, now: Time) {
+        if let Phase::Waiting { until } = &mut self.signaling.phase {
+            *until = (*until).min(now + RETRY_URGENT);
+            self.deadlines.set_no_later(Deadline::SignalingRetry, *until);
+        }
+    }
+
+    pub(super) fn on_probe_due(&mut self, now: Time) {
+        if self.is_anybody_lost() {
+            self.press_signaling(now);
+        }
+    }
+
     pub(super) fn close_signaling(&mut self) {
         match self.signaling.phase {
             Phase::Joined { .. } => {
@@ -290,9 +318,13 @@ impl CallMachine {
         self.close_sessions();
         self.signaling.last_problem = Some(why);
         let doubled = RETRY_FIRST.saturating_mul(1 << self.signaling.failures.min(10));
+        let longest = match self.is_anybody_lost() {
+            true => RETRY_URGENT,
+            false => RETRY_LONGEST,
+        };
         // Up to a quarter off, so that all of a room do not come back at once.
         let spread = 1.0 - self.random.fraction() / 4.0;
-        let until = now + doubled.min(RETRY_LONGEST).mul_f64(spread);
+        let until = now + doubled.min(longest).mul_f64(spread);
         self.signaling.failures = self.signaling.failures.saturating_add(1);
         self.signaling.phase = Phase::Waiting { until };
         self.deadlines.clear(Deadline::SignalingStep);
@@ -339,6 +371,9 @@ impl CallMachine {
         self.deadlines.clear(Deadline::SignalingStep);
         self.deadlines.clear(Deadline::JoinLimit);
         self.note(now, None, MilestoneKind::JoinedRoom);
+        if self.is_anybody_lost() {
+            self.deadlines.set(Deadline::Probe, now + PROBE);
+        }
         for known in self.room.slots() {
             if !resumed || !members.contains(&known) {
                 self.on_member_left(known, LeaveReason::Lost, now);

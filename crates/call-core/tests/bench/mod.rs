@@ -49,6 +49,8 @@ pub struct Bench {
     hellos: BTreeMap<Attempt, Value>,
     /// The connection that was last described.
     described: Attempt,
+    /// How often the machine asked whether the server is there.
+    pub probes: u32,
     /// Hellos of the machine's.
     pub said_hellos: Vec<Value>,
 }
@@ -95,6 +97,7 @@ impl Bench {
             friends: BTreeMap::new(),
             hellos: BTreeMap::new(),
             described: FIRST,
+            probes: 0,
             said_hellos: Vec::new(),
         }
     }
@@ -153,7 +156,7 @@ impl Bench {
     }
 
     /// What the machine wants. What it sealed stands there opened; checks are answered and left out, and so are
-    /// symbols, which no test but their own asks for.
+    /// symbols, which no test but their own asks for, and probes, which are counted.
     pub fn drain(&mut self) -> Vec<Action> {
         let mut actions = Vec::new();
         while let Some(action) = self.machine.poll_action() {
@@ -176,6 +179,7 @@ impl Bench {
                         _ => actions.push(Action::SendControl { peer, attempt, payload }),
                     }
                 }
+                Action::ProbeSignaling => self.probes += 1,
                 Action::InviteChanged { secret } => {
                     // The friends hear of it and follow.
                     self.secret = secret;

@@ -27,7 +27,15 @@ const TICK: Duration = Duration::from_millis(100);
 /// Nothing for this long is silence.
 const SILENCE: Duration = Duration::from_millis(2_000);
 /// Silence for this long is failure.
-const FAILURE: Duration = Duration::from_secs(25);
+const FAILURE: Duration = Duration::from_secs(3_600);
+/// A server that is asked and does not answer for this long is given up.
+const PROBE_LIMIT: Duration = Duration::from_millis(1_500);
+/// An attempt to connect that nobody answers takes this long.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// The server gives up who says nothing for this long.
+const SERVER_PATIENCE: Duration = Duration::from_secs(40);
+/// TCP and the control channel send again after this.
+const SENT_AGAIN: Duration = Duration::from_millis(300);
 
 /// SplitMix64.
 pub struct Dice(pub u64);
@@ -65,6 +73,10 @@ pub struct Faults {
 enum Event {
     ToServer(Socket, ClientMessage),
     SocketClosed(Socket),
+    /// An attempt to connect that nobody has answered; it is given up at this time.
+    Dialing(usize, Socket, Time),
+    /// The server looks whether this end still lives.
+    SocketWatched(usize, Socket),
     ToEnd(usize, Socket, SignalingInput),
     Step(ConnectionId, Result<PeerInput, NegotiationFault>),
     Candidate(ConnectionId, IceCandidate),
@@ -116,6 +128,10 @@ pub struct World {
     pub is_hijacked: bool,
     /// Ends that cannot reach each other.
     pub blocked: BTreeSet<(usize, usize)>,
+    /// Ends that can reach nobody, and are not told so.
+    pub offline: BTreeSet<usize>,
+    /// What waits for them to come back.
+    held: BTreeMap<usize, Vec<(Socket, bool, Event)>>,
     events: BTreeMap<(Time, u64), Event>,
     next_event: u64,
     next_socket: u64,
@@ -150,6 +166,8 @@ impl World {
             recorded: None,
             is_hijacked: false,
             blocked: BTreeSet::new(),
+            offline: BTreeSet::new(),
+            held: BTreeMap::new(),
             events: BTreeMap::new(),
             next_event: 0,
             next_socket: 0,
@@ -242,6 +260,25 @@ impl World {
             self.lose_socket(socket);
             let loss = SignalingInput::Disconnected(SignalingLoss::Unreachable("reset".to_owned()));
             self.feed(end, Input::Signaling(loss));
+        }
+    }
+
+    /// The network of an end swallows everything until [`Self::come_back`].
+    pub fn go_offline(&mut self, end: usize) {
+        self.offline.insert(end);
+        if let Some(socket) = self.ends[end].socket {
+            self.after(SERVER_PATIENCE, Event::SocketWatched(end, socket));
+        }
+    }
+
+    /// What TCP kept is sent again, in order.
+    pub fn come_back(&mut self, end: usize) {
+        self.offline.remove(&end);
+        for (socket, is_upward, event) in self.held.remove(&end).unwrap_or_default() {
+            let last = self.ways.entry((socket.0, is_upward)).or_default();
+            *last = (*last).max(self.now + SENT_AGAIN);
+            let at = *last;
+            self.at(at, event);
         }
     }
 
@@ -384,6 +421,10 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::ToServer(socket, message) => {
+                if let Some(end) = self.cut_off(socket) {
+                    let event = Event::ToServer(socket, message);
+                    return self.held.entry(end).or_default().push((socket, true, event));
+                }
                 if self.dead_sockets.contains(&socket) {
                     return;
                 }
@@ -395,9 +436,19 @@ impl World {
                 }
             }
             Event::SocketClosed(socket) => self.lose_socket(socket),
+            Event::Dialing(end, socket, until) => self.dial(end, socket, until),
+            Event::SocketWatched(end, socket) => {
+                if self.offline.contains(&end) || self.ends[end].socket != Some(socket) {
+                    self.lose_socket(socket);
+                }
+            }
             Event::ToEnd(end, socket, input) => {
                 if self.ends[end].socket != Some(socket) {
                     return;
+                }
+                if self.offline.contains(&end) && matches!(input, SignalingInput::Message(_)) {
+                    let event = Event::ToEnd(end, socket, input);
+                    return self.held.entry(end).or_default().push((socket, false, event));
                 }
                 if matches!(input, SignalingInput::Disconnected(_)) {
                     self.ends[end].socket = None;
@@ -430,6 +481,15 @@ impl World {
     fn perform_one(&mut self, end: usize, action: Action) {
         match action {
             Action::ConnectSignaling => self.connect(end),
+            Action::ProbeSignaling => {
+                if let Some(socket) = self.ends[end].socket.filter(|_| self.offline.contains(&end)) {
+                    let loss = SignalingLoss::Unreachable("silent".to_owned());
+                    self.after(
+                        PROBE_LIMIT,
+                        Event::ToEnd(end, socket, SignalingInput::Disconnected(loss)),
+                    );
+                }
+            }
             Action::Signal(message) => {
                 if let Some(socket) = self.ends[end].socket {
                     self.post(socket, true, Event::ToServer(socket, message));
@@ -503,18 +563,37 @@ impl World {
     }
 
     fn connect(&mut self, end: usize) {
-        if let Some(old) = self.ends[end].socket.take() {
+        let is_offline = self.offline.contains(&end);
+        if let Some(old) = self.ends[end].socket.take()
+            && !is_offline
+        {
             self.post(old, true, Event::SocketClosed(old));
         }
         self.next_socket += 1;
         let socket = Socket(self.next_socket);
         self.ends[end].socket = Some(socket);
+        self.dial(end, socket, self.now + CONNECT_LIMIT);
+    }
+
+    fn dial(&mut self, end: usize, socket: Socket, until: Time) {
+        if self.offline.contains(&end) {
+            if self.now < until {
+                return self.after(SENT_AGAIN, Event::Dialing(end, socket, until));
+            }
+            let loss = SignalingInput::Disconnected(SignalingLoss::Unreachable("no answer".to_owned()));
+            return self.after(Duration::ZERO, Event::ToEnd(end, socket, loss));
+        }
         let is_refused = !self.server_is_up;
         let answer = match is_refused {
             true => SignalingInput::Disconnected(SignalingLoss::Unreachable("refused".to_owned())),
             false => SignalingInput::Connected,
         };
         self.after(Duration::from_millis(20), Event::ToEnd(end, socket, answer));
+    }
+
+    fn cut_off(&self, socket: Socket) -> Option<usize> {
+        let is_its = |end: &usize| self.ends[*end].socket == Some(socket);
+        self.offline.iter().copied().find(is_its)
     }
 
     fn step(
@@ -592,7 +671,7 @@ impl World {
             self.tell(other, PeerInput::Control(payload));
         } else if self.connections[id].is_open {
             // The channel is reliable: it sends again until the path is back.
-            self.after(Duration::from_millis(300), Event::Control(id, payload));
+            self.after(SENT_AGAIN, Event::Control(id, payload));
         }
     }
 
@@ -606,6 +685,8 @@ impl World {
         other.is_open
             && !self.ends[other.end].is_killed
             && !self.blocked.contains(&ends)
+            && !self.offline.contains(&connection.end)
+            && !self.offline.contains(&other.end)
             && self.ends[connection.end].network == ours
             && self.ends[other.end].network == theirs
     }
@@ -720,7 +801,12 @@ impl World {
             let copy = match &event {
                 Event::ToServer(socket, message) => Event::ToServer(*socket, message.clone()),
                 Event::ToEnd(end, socket, input) => Event::ToEnd(*end, *socket, input.clone()),
-                Event::SocketClosed(_) | Event::Step(..) | Event::Candidate(..) | Event::Control(..) => return,
+                Event::SocketClosed(_)
+                | Event::Dialing(..)
+                | Event::SocketWatched(..)
+                | Event::Step(..)
+                | Event::Candidate(..)
+                | Event::Control(..) => return,
             };
             let later = at + Duration::from_millis(self.dice.below(3_000));
             self.at(later, copy);

@@ -164,6 +164,8 @@ pub trait PeerTransport: EncodedSink {
     async fn send_control(&self, payload: Bytes) -> Result<(), PeerError>;
     /// Uses these servers from the next search for a path on: relays whose credentials expire are replaced in time.
     async fn set_ice_servers(&self, servers: Vec<IceServer>) -> Result<(), PeerError>;
+    /// This machine has other addresses now: looks for another way at once where the one in use is gone. Must not block.
+    fn addresses_changed(&self);
     /// Asks the peer for a key frame (PLI). At most one in 300 ms leaves. Must not block.
     fn request_key_frame(&self, kind: VideoKind);
     /// Counters and estimates at this moment.

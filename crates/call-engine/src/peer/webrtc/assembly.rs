@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use call_media::frame::StreamKind;
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use webrtc::data_channel::{DataChannel, RTCDataChannelInit};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
@@ -36,6 +36,9 @@ pub(super) struct Inner {
     pub(super) tracks: PerStream<Arc<TrackLocalStaticRTP>>,
     pub(super) agreed: watch::Sender<Option<PerStream<Negotiated>>>,
     pub(super) path: Mutex<Option<PathSample>>,
+    pub(super) gate: Gate,
+    /// This machine has other addresses than a moment ago.
+    pub(super) addresses_changed: Notify,
     pub(super) exposure: Exposure,
     pub(super) servers: Arc<Servers>,
     pub(super) findings: Arc<Findings>,

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use call_core::{IceCandidate, IceMode, OfferAcceptance};
 use call_media::frame::{EncodedFrame, EncodedSink, StreamKind, VideoKind};
 use rtc::peer_connection::configuration::RTCOfferOptions;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::AbortHandle;
 use webrtc::data_channel::DataChannel;
 use webrtc::peer_connection::{RTCIceCandidateInit, RTCSdpType, RTCSessionDescription};
@@ -107,6 +107,8 @@ impl WebRtcConnection {
             tracks,
             agreed,
             path: Mutex::new(None),
+            gate,
+            addresses_changed: Notify::new(),
             exposure,
             servers,
             findings,
@@ -125,6 +127,7 @@ impl WebRtcConnection {
             reachable: false,
             on_target_bitrate: Arc::clone(&config.on_target_bitrate),
             answers: 0,
+            hurried_until: None,
         };
         let tasks = Tasks(vec![
             tokio::spawn(send::run(queues, packetizers, agreed_seen, Arc::clone(&inner.shared))).abort_handle(),
@@ -157,6 +160,7 @@ impl WebRtcConnection {
         if self.inner.announced().is_some_and(|known| known != remote.fingerprint) {
             return Err(PeerError::Fingerprint("the announced certificate changed".to_owned()));
         }
+        let theirs = sdp.clone();
         let parsed = match kind {
             RTCSdpType::Offer => RTCSessionDescription::offer(sdp),
             _ => RTCSessionDescription::answer(sdp),
@@ -170,6 +174,7 @@ impl WebRtcConnection {
             self.inner.announce(announced_before);
             return Err(refused(error.to_string()));
         }
+        self.inner.gate.describe_remote(&theirs);
         self.remote_candidates.store(0, Ordering::Relaxed);
         Ok(())
     }
@@ -181,6 +186,7 @@ impl WebRtcConnection {
             .set_local_description(description)
             .await
             .map_err(|error| PeerError::LocalDescription(error.to_string()))?;
+        self.inner.gate.describe_local(&sdp);
         self.inner.gathering_since.get_or_init(Instant::now);
         let sdp = description::announce_parity(&sdp, &self.inner.shared.local);
         Ok(self.inner.exposure.description(sdp))
@@ -286,6 +292,10 @@ impl PeerTransport for WebRtcConnection {
             .set_configuration(setup::configuration(&inner.servers, inner.exposure))
             .await
             .map_err(|error| PeerError::Create(error.to_string()))
+    }
+
+    fn addresses_changed(&self) {
+        self.inner.addresses_changed.notify_one();
     }
 
     fn request_key_frame(&self, kind: VideoKind) {

@@ -33,6 +33,12 @@ use crate::peer::{PeerConfig, PeerError, PeerEvent, PeerEventFrom};
 
 /// How often the path is looked at: silence is told at most so much later.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+/// Nothing for so long, and other interfaces of this machine are tried.
+const WAYS_TRIED_AFTER: Duration = Duration::from_millis(600);
+/// While an address has just been lost, ways are tried this often …
+const HURRY_INTERVAL: Duration = Duration::from_millis(60);
+/// … for so long.
+const HURRY: Duration = Duration::from_millis(1_500);
 /// How long a relay server may take to give us an address. The stack itself asks for most of a minute.
 const RELAY_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// A connection that is not up after this is worth a diagnosis, which may still change.
@@ -172,6 +178,8 @@ pub(super) struct Watch {
     pub(super) on_target_bitrate: Arc<dyn Fn(u32) + Send + Sync>,
     /// Answers to consent checks when they were last counted.
     pub(super) answers: u64,
+    /// Until when ways are tried often.
+    pub(super) hurried_until: Option<Instant>,
 }
 
 impl Watch {
@@ -195,6 +203,17 @@ impl Watch {
                     None => false,
                 },
                 _ = tick.tick() => self.look().await,
+                () = self.inner.addresses_changed.notified() => {
+                    self.hurried_until = Some(Instant::now() + HURRY);
+                    self.search(Instant::now());
+                    true
+                }
+                () = tokio::time::sleep(HURRY_INTERVAL), if self.hurried_until.is_some() => {
+                    let now = Instant::now();
+                    self.hurried_until = self.hurried_until.filter(|until| now < *until);
+                    self.search(now);
+                    true
+                }
             };
             if !goes_on {
                 return;
@@ -276,6 +295,17 @@ impl Watch {
         }
     }
 
+    /// Looks for another way to the peer, where the one in use is gone or nothing comes by it.
+    fn search(&self, now: Instant) {
+        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+        let addresses: Vec<_> = interfaces.iter().map(if_addrs::Interface::ip).collect();
+        let last_heard = self.inner.shared.last_heard();
+        let is_silent = now.saturating_duration_since(last_heard) >= WAYS_TRIED_AFTER;
+        self.inner
+            .gate
+            .search(&addresses, (is_silent, self.hurried_until.is_some()), now);
+    }
+
     /// Why the handshake will not end well, if so.
     fn handshake_fault(&self, now: Instant) -> Option<PeerError> {
         if *self.inner.identity.borrow() == PeerIdentity::Confirmed {
@@ -331,7 +361,11 @@ impl Watch {
         }
         let path = self.inner.path(now).await;
         *self.inner.path.lock().unwrap_or_else(PoisonError::into_inner) = path;
+        self.inner.gate.settle(path.and_then(|path| path.peer), now);
         let shared = &self.inner.shared;
+        if path.is_some() && now.saturating_duration_since(shared.last_heard()) >= WAYS_TRIED_AFTER {
+            self.search(now);
+        }
         if let Some(path) = path {
             if let Some(rtt) = path.rtt {
                 shared.set_rtt(rtt);

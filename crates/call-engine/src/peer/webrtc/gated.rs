@@ -23,6 +23,7 @@ use webrtc::runtime::{
 };
 
 use super::pulse::Pulse;
+use super::roaming_socket::RoamingSocket;
 use super::source_filter::Gate;
 use super::stun;
 use crate::peer::ice_url::{IceUrl, ServerTransport};
@@ -69,6 +70,8 @@ impl Runtime for GatedRuntime {
         if local.port() == MDNS_PORT {
             return Ok(socket);
         }
+        let socket = Arc::new(RoamingSocket::new(socket, local, self.gate.clone()));
+        self.gate.add_socket(&socket);
         Ok(Arc::new(GatedSocket {
             socket,
             local,
@@ -211,42 +214,20 @@ impl Streams {
 
 #[derive(Debug)]
 struct GatedSocket {
-    socket: Arc<dyn AsyncUdpSocket>,
+    /// Behind the gate already.
+    socket: Arc<RoamingSocket>,
     local: SocketAddr,
     streams: Streams,
     gate: Gate,
 }
 
 impl GatedSocket {
-    fn poll_datagrams(
-        &self,
-        context: &mut Context<'_>,
-        buffers: &mut [IoSliceMut<'_>],
-        metas: &mut [RecvMeta],
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            let count = match self.socket.poll_recv(context, buffers, metas) {
-                Poll::Ready(Ok(count)) => count,
-                other => return other,
-            };
-            let now = Instant::now();
-            let mut passed = false;
-            for (buffer, meta) in buffers.iter_mut().zip(metas.iter_mut()).take(count) {
-                self.gate.sift(self.local, buffer, meta, now);
-                passed |= meta.len > 0;
-            }
-            // A flood of refused datagrams never wakes the stack.
-            if passed {
-                return Poll::Ready(Ok(count));
-            }
-        }
-    }
-
     fn send_to_stream(&self, url: &IceUrl, transmit: &Transmit<'_>) -> io::Result<usize> {
         let (destination, contents) = (transmit.destination, transmit.contents);
         let size = transmit.segment_size.unwrap_or(contents.len()).max(1);
         for datagram in contents.chunks(size) {
-            let datagram = self.gate.sent(self.local, datagram, destination);
+            self.gate.sent(datagram, destination);
+            let datagram = self.gate.renewed(self.local, datagram, destination);
             self.streams
                 .send(self.local, destination, url.clone(), &datagram)
                 .map_err(|gone| io::Error::new(io::ErrorKind::NotConnected, gone))?;
@@ -264,8 +245,7 @@ impl AsyncUdpSocket for GatedSocket {
         if let Some(url) = self.gate.servers.stream(transmit.destination) {
             return Poll::Ready(self.send_to_stream(&url, transmit));
         }
-        // Before it leaves: the answer may be faster than our return.
-        let contents = self.gate.sent(self.local, transmit.contents, transmit.destination);
+        let contents = self.gate.renewed(self.local, transmit.contents, transmit.destination);
         let renewed = Transmit {
             destination: transmit.destination,
             ecn: transmit.ecn,
@@ -283,12 +263,12 @@ impl AsyncUdpSocket for GatedSocket {
         metas: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
         let datagrams_first = self.streams.turn.fetch_not(Ordering::Relaxed);
-        if datagrams_first && let Poll::Ready(read) = self.poll_datagrams(context, buffers, metas) {
+        if datagrams_first && let Poll::Ready(read) = self.socket.poll_recv(context, buffers, metas) {
             return Poll::Ready(read);
         }
         match self.streams.poll_recv(self.local, context, buffers, metas) {
             0 if datagrams_first => Poll::Pending,
-            0 => self.poll_datagrams(context, buffers, metas),
+            0 => self.socket.poll_recv(context, buffers, metas),
             filled => Poll::Ready(Ok(filled)),
         }
     }

@@ -53,6 +53,8 @@ mod pacer;
 mod parity;
 mod pulse;
 mod renewal;
+mod roaming;
+mod roaming_socket;
 mod rtx;
 mod send;
 mod servers;

@@ -45,8 +45,9 @@ const ICE_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 const ICE_CHECKS_PER_PAIR: u16 = 400;
 /// Without a packet for so long ICE says disconnected.
 const ICE_DISCONNECTED_AFTER: Duration = Duration::from_secs(5);
-/// And failed after so much more: consent has expired (RFC 7675, section 5.1).
-const ICE_FAILED_AFTER: Duration = Duration::from_secs(25);
+/// And failed after so much more, which throws the path away for good. That is for the machine to decide: most networks
+/// come back. Nothing but checks is sent meanwhile, once consent has expired (RFC 7675, section 5.1).
+const ICE_FAILED_AFTER: Duration = Duration::from_secs(3_600);
 /// Consent checks; frequent, because they are what tells a silent peer from a dead one within 1.5 s.
 const ICE_KEEPALIVE_INTERVAL: Duration = Duration::from_millis(400);
 /// A peer behind a NAT shows up by its checks before its candidate arrives: wait this long for a better pair.
@@ -235,7 +236,7 @@ pub(super) fn udp_addresses(config: &PeerConfig) -> Vec<String> {
     addresses
 }
 
-fn is_link_local(address: IpAddr) -> bool {
+pub(super) fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_unicast_link_local(),

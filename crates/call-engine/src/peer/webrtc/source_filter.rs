@@ -3,13 +3,14 @@
 //! The stack below takes such datagrams from any address: one forged ClientHello stops a call for good. A success
 //! response carries the 96 random bits of our request, which nobody off the path can know, so that its source is the
 //! peer or a relay of ours. STUN itself passes always: the stack checks its integrity. Runs inside the connection's
-//! socket, on the worker that drives it.
+//! sockets, on the worker that drives them. What it sees of addresses goes to [`Roaming`], so that a peer may have
+//! another one than the stack knows.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use webrtc::runtime::RecvMeta;
@@ -18,6 +19,8 @@ use super::findings::{Findings, Question};
 use super::handshake::{Refusal, refuses_certificate};
 use super::handshake_repeats::HandshakeRepeats;
 use super::renewal::Renewal;
+use super::roaming::{Credentials, Roaming};
+use super::roaming_socket::RoamingSocket;
 use super::servers::Servers;
 use super::streams::Shared;
 use super::stun::{self, Class, TransactionId};
@@ -27,6 +30,9 @@ use crate::peer::ice_url::ServerTransport;
 const PENDING_LIMIT: usize = 1_024;
 /// Addresses of one peer and its relays; when full, the one that answered longest ago is forgotten.
 const TRUSTED_LIMIT: usize = 32;
+/// Sockets of one connection that are remembered: one an address of this machine.
+const SOCKET_LIMIT: usize = 64;
+
 /// What a received datagram may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -39,6 +45,10 @@ enum Verdict {
     Drop,
     /// From the peer, but the stack must not see it.
     Repeat,
+    /// A check of the peer's, from where it is known to be.
+    Asked,
+    /// From the peer at a new address: that has to prove itself before the stack hears of it.
+    News,
 }
 
 /// Why we sent a request.
@@ -62,10 +72,11 @@ struct SourceFilter {
     pending: VecDeque<Pending>,
     trusted: HashMap<SocketAddr, Instant>,
     repeats: HandshakeRepeats,
+    roaming: Roaming,
 }
 
 impl SourceFilter {
-    /// We sent a datagram.
+    /// We send a datagram; the destination is the real one.
     fn sent(&mut self, datagram: &[u8], destination: SocketAddr) {
         let Some(header) = stun::header(datagram).filter(|header| header.class == Class::Request) else {
             return;
@@ -91,13 +102,21 @@ impl SourceFilter {
     fn received(&mut self, datagram: &[u8], source: SocketAddr, now: Instant) -> Verdict {
         match stun::header(datagram).map(|header| (header.class, header.id)) {
             None if !self.trusted.contains_key(&source) => Verdict::Drop,
-            None if self.repeats.is_repeat(datagram) => Verdict::Repeat,
-            None => Verdict::Pass,
+            None => {
+                self.roaming.heard(source, now);
+                match self.repeats.is_repeat(datagram) {
+                    true => Verdict::Repeat,
+                    false => Verdict::Pass,
+                }
+            }
             Some((Class::Success, id)) => match self.answered(id, source) {
                 Some(purpose) => {
                     self.trust(source, now);
                     match purpose {
-                        Purpose::Check => Verdict::Consent,
+                        Purpose::Check => {
+                            self.roaming.answered(source, now);
+                            Verdict::Consent
+                        }
                         Purpose::Server(question) => Verdict::Answer(question),
                     }
                 }
@@ -107,6 +126,11 @@ impl SourceFilter {
                 Some(Purpose::Server(question)) => Verdict::Answer(question),
                 Some(Purpose::Check) | None => Verdict::Pass,
             },
+            Some((Class::Request, _)) if self.roaming.is_news(datagram, source, now) => Verdict::News,
+            Some((Class::Request, _)) if self.roaming.is_asked(datagram, source) => {
+                self.roaming.heard(source, now);
+                Verdict::Asked
+            }
             Some((Class::Request | Class::Indication, _)) => Verdict::Pass,
         }
     }
@@ -139,9 +163,30 @@ impl SourceFilter {
 pub(super) struct Gate {
     filter: Arc<Mutex<SourceFilter>>,
     renewal: Arc<Mutex<Renewal>>,
+    sockets: Arc<Mutex<Vec<Weak<RoamingSocket>>>>,
     shared: Arc<Shared>,
     pub(super) servers: Arc<Servers>,
     pub(super) findings: Arc<Findings>,
+}
+
+/// What is to be done with a datagram that is about to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Leaving {
+    /// Where it really goes.
+    pub(super) destination: SocketAddr,
+    /// Whether it asks the peer whether it is there.
+    pub(super) is_check: bool,
+}
+
+/// What a read brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sifted {
+    /// Whether the peer answered a check.
+    pub(super) is_proof: bool,
+    /// Whether the peer checks: the answer has to leave by the way the question came.
+    pub(super) is_asked: bool,
+    /// To be sent back at once, to where the read came from.
+    pub(super) question: Option<(Vec<u8>, SocketAddr)>,
 }
 
 impl Gate {
@@ -149,6 +194,7 @@ impl Gate {
         Self {
             filter: Arc::default(),
             renewal: Arc::default(),
+            sockets: Arc::default(),
             shared,
             servers,
             findings,
@@ -168,16 +214,70 @@ impl Gate {
         self.shared.refusal.get_or_init(|| refusal);
     }
 
-    /// A datagram on its way out, as it has to leave.
-    pub(super) fn sent<'a>(&self, local: SocketAddr, datagram: &'a [u8], destination: SocketAddr) -> Cow<'a, [u8]> {
+    /// Our description was set.
+    pub(super) fn describe_local(&self, sdp: &str) {
+        if let Some(credentials) = Credentials::of_description(sdp) {
+            self.filter().roaming.describe_local(credentials);
+        }
+    }
+
+    /// Theirs was.
+    pub(super) fn describe_remote(&self, sdp: &str) {
+        if let Some(credentials) = Credentials::of_description(sdp) {
+            self.filter().roaming.describe_remote(credentials);
+        }
+    }
+
+    /// The address of the peer on the path in use; none while there is no path, or a relay carries it.
+    pub(super) fn settle(&self, peer: Option<SocketAddr>, now: Instant) {
+        self.filter().roaming.settle(peer, now);
+    }
+
+    pub(super) fn add_socket(&self, socket: &Arc<RoamingSocket>) {
+        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        sockets.retain(|known| known.strong_count() > 0);
+        if sockets.len() < SOCKET_LIMIT {
+            sockets.push(Arc::downgrade(socket));
+        }
+    }
+
+    /// Looks for a way to the peer from the addresses that this machine has now. Silent: nothing comes; hurried: an
+    /// address was lost a moment ago.
+    pub(super) fn search(&self, addresses: &[IpAddr], (is_silent, is_hurried): (bool, bool), now: Instant) {
+        let check = self.filter().roaming.last_check(now);
+        let sockets: Vec<_> = {
+            let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+            sockets.iter().filter_map(Weak::upgrade).collect()
+        };
+        for socket in sockets {
+            socket.search(addresses, (is_silent, is_hurried), check.as_ref(), now);
+        }
+    }
+
+    /// A datagram is about to leave for what the stack takes for its destination.
+    pub(super) fn leaving(&self, datagram: &[u8], destination: SocketAddr, now: Instant) -> Leaving {
+        let class = stun::header(datagram).map(|header| header.class);
+        if class.is_none() && refuses_certificate(datagram) {
+            self.refused(Refusal::Ours);
+        }
+        let mut filter = self.filter();
+        let is_check = class == Some(Class::Request) && filter.roaming.checking(datagram, destination, now);
+        let destination = filter.roaming.toward(destination);
+        filter.sent(datagram, destination);
+        Leaving { destination, is_check }
+    }
+
+    /// A datagram on its way to a server over a stream.
+    pub(super) fn sent(&self, datagram: &[u8], destination: SocketAddr) {
+        self.filter().sent(datagram, destination);
+    }
+
+    /// A datagram as it has to leave: what a server refused is signed anew.
+    pub(super) fn renewed<'a>(&self, local: SocketAddr, datagram: &'a [u8], destination: SocketAddr) -> Cow<'a, [u8]> {
         // Media by far most of the time: look before locking.
         let Some(header) = stun::header(datagram) else {
-            if refuses_certificate(datagram) {
-                self.refused(Refusal::Ours);
-            }
             return datagram.into();
         };
-        self.filter().sent(datagram, destination);
         if header.class != Class::Request || header.method == stun::BINDING {
             return datagram.into();
         }
@@ -198,7 +298,8 @@ impl Gate {
     }
 
     /// Removes what may not pass from a read of `meta.len` bytes in segments of `meta.stride`; the rest moves up.
-    pub(super) fn sift(&self, local: SocketAddr, buffer: &mut [u8], meta: &mut RecvMeta, now: Instant) {
+    pub(super) fn sift(&self, local: SocketAddr, buffer: &mut [u8], meta: &mut RecvMeta, now: Instant) -> Sifted {
+        let mut sifted = Sifted::default();
         let (end, stride) = (meta.len.min(buffer.len()), meta.stride.max(1));
         let (mut start, mut kept) = (0, 0);
         let mut filter = self.filter();
@@ -213,7 +314,19 @@ impl Gate {
                 Verdict::Repeat => false,
                 Verdict::Answer(question) => !self.is_settled(local, meta.addr, question, &buffer[segment.clone()]),
                 Verdict::Pass => true,
+                Verdict::Asked => {
+                    sifted.is_asked = true;
+                    true
+                }
+                Verdict::News => {
+                    if let Some(question) = filter.roaming.question(meta.addr, now) {
+                        filter.sent(&question, meta.addr);
+                        sifted.question = Some((question, meta.addr));
+                    }
+                    false
+                }
                 Verdict::Consent => {
+                    sifted.is_proof = true;
                     self.shared.consented(now);
                     true
                 }
@@ -228,6 +341,8 @@ impl Gate {
             start += stride;
         }
         meta.len = kept;
+        meta.addr = filter.roaming.named(meta.addr);
+        sifted
     }
 }
 
@@ -362,7 +477,9 @@ mod tests {
         let answer = message([1, 0x14], 5, &stale);
         // Nobody asked.
         assert_eq!(read(&answer), answer.len());
-        gate.sent(local, &message([0, 4], 5, &[]), server);
+        let request = message([0, 4], 5, &[]);
+        gate.sent(&request, server);
+        gate.renewed(local, &request, server);
         assert_eq!(read(&answer), 0);
         let facts = gate.findings.facts(&gate.servers, false, false);
         assert!(facts.udp.answered && !facts.udp.refused);

@@ -1,6 +1,6 @@
 //! Statistics of one connection: our counters, and what only the stack below knows of the path.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub(super) struct PathSample {
     pub(super) rtt: Option<Duration>,
     /// Answers to our checks since the pair exists.
     pub(super) answers: u64,
+    /// Where the peer is, when packets go there straight.
+    pub(super) peer: Option<SocketAddr>,
 }
 
 /// What a report of the crate's and the selected pair say together: the report's pair names its candidates by ids that
@@ -58,6 +60,12 @@ pub(super) fn path(
             .ok()
             .filter(|rtt| !rtt.is_zero()),
         answers: pair.responses_received,
+        peer: remote
+            .address
+            .parse()
+            .ok()
+            .filter(|_| !relayed && !tcp)
+            .map(|address: IpAddr| SocketAddr::new(address, remote.port)),
     })
 }
 
