@@ -78,7 +78,15 @@ impl AddressWatch {
 fn snapshot() -> Option<BTreeSet<IpAddr>> {
     let interfaces = if_addrs::get_if_addrs().ok()?;
     let addresses = interfaces.iter().map(if_addrs::Interface::ip);
-    Some(addresses.filter(|address| !address.is_loopback()).collect())
+    Some(addresses.filter(leads_somewhere).collect())
+}
+
+/// Addresses of one cable come and go with every container, and no call goes by them.
+fn leads_somewhere(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
+        IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),
+    }
 }
 
 #[cfg(target_os = "linux")]

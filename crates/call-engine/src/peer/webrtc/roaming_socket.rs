@@ -138,7 +138,7 @@ impl RoamingSocket {
             if ways.spares.iter().any(|spare| spare.address == *address) {
                 continue;
             }
-            match bind(*address) {
+            match bind(*address, check, *destination) {
                 Ok(socket) => ways.spares.push(Spare {
                     address: *address,
                     socket,
@@ -212,9 +212,11 @@ impl RoamingSocket {
     }
 }
 
-fn bind(address: IpAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+fn bind(address: IpAddr, check: &[u8], destination: SocketAddr) -> io::Result<Arc<dyn AsyncUdpSocket>> {
     let socket = std::net::UdpSocket::bind((address, 0))?;
     socket.set_nonblocking(true)?;
+    // A socket that the runtime has just taken is not known to be writable yet.
+    socket.send_to(check, destination)?;
     TokioRuntime.wrap_udp_socket(socket)
 }
 
