@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
@@ -416,13 +416,16 @@ fn side(report: &Path, before: &Usage, after: &Usage) -> anyhow::Result<Side> {
     })
 }
 
-/// The recorded pictures.
+/// The recorded pictures: those of the size that most of them had.
 fn recording_in(folder: &Path) -> anyhow::Result<PathBuf> {
+    let mut longest: Option<(u64, PathBuf)> = None;
     for entry in fs::read_dir(folder).context("nothing was recorded")? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "y4m") {
-            return Ok(path);
+        let entry = entry?;
+        let (length, path) = (entry.metadata()?.len(), entry.path());
+        let is_pictures = path.extension().is_some_and(|extension| extension == "y4m");
+        if is_pictures && longest.as_ref().is_none_or(|(known, _)| *known < length) {
+            longest = Some((length, path));
         }
     }
-    bail!("no pictures were recorded")
+    Ok(longest.context("no pictures were recorded")?.1)
 }
