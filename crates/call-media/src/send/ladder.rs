@@ -20,8 +20,6 @@ const KEEP_RATIO: f64 = 0.75;
 const UP_AFTER: Duration = Duration::from_secs(3);
 /// After the first picture and after a collapse the bitrate is being found out: so long a larger size is tried at once.
 const FINDING: Duration = Duration::from_millis(1_500);
-/// How long it may be short by half: the first report of a new path corrects a cautious beginning sooner.
-const COLLAPSE_AFTER: Duration = Duration::from_millis(150);
 /// How long the bitrate may be short, where it is not short by half.
 const DOWN_AFTER: Duration = Duration::from_millis(500);
 /// Text of less than this is not readable: below it the screen is sent smaller all the same.
@@ -166,7 +164,7 @@ impl Ladder {
             if half {
                 self.finding_since = Some(now);
             }
-            (Direction::Down, down_to, if half { COLLAPSE_AFTER } else { DOWN_AFTER })
+            (Direction::Down, down_to, if half { Duration::ZERO } else { DOWN_AFTER })
         } else if up_to < size {
             let finding = self
                 .finding_since
@@ -288,27 +286,30 @@ mod tests {
             720,
             "three seconds of plenty"
         );
-        assert_eq!(ladder.decide(HD, 100_000, at(13_033)).height, 720, "it may be an error");
         assert_eq!(
-            ladder.decide(HD, 100_000, at(13_190)).height,
+            ladder.decide(HD, 100_000, at(13_033)).height,
             180,
-            "a collapse is followed soon"
+            "a collapse is followed at once"
         );
     }
 
     #[test]
     fn a_beginning_follows_what_is_found_out_at_once() {
         let (mut ladder, start) = (Ladder::new(VideoKind::Camera), Instant::now());
-        let mut height = |bitrate_bps, ms| ladder.decide(HD, bitrate_bps, start + Duration::from_millis(ms)).height;
-        assert_eq!(height(2_500_000, 0), 720, "before anything is sent");
-        assert_eq!(height(320_000, 5_000), 720, "a cautious beginning");
-        assert_eq!(height(2_500_000, 5_100), 720, "it is a wide path");
-        assert_eq!(height(320_000, 9_000), 720);
-        assert_eq!(height(320_000, 9_160), 360, "it is a narrow one");
-        assert_eq!(height(2_500_000, 9_300), 720, "or is it");
-        assert_eq!(height(320_000, 9_400), 720);
-        assert_eq!(height(320_000, 9_600), 360);
-        assert_eq!(height(2_500_000, 11_200), 360, "this time it lasted");
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        assert_eq!(
+            ladder.decide(HD, 2_500_000, at(0)).height,
+            720,
+            "before anything is sent"
+        );
+        assert_eq!(ladder.decide(HD, 320_000, at(5_000)).height, 360, "a beginning");
+        assert_eq!(ladder.decide(HD, 2_500_000, at(5_100)).height, 720, "it is a wide path");
+        assert_eq!(ladder.decide(HD, 320_000, at(9_000)).height, 360);
+        assert_eq!(
+            ladder.decide(HD, 2_500_000, at(11_000)).height,
+            360,
+            "this time it lasted"
+        );
     }
 
     #[test]
