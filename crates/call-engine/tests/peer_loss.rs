@@ -118,7 +118,8 @@ async fn lost_packets_of_pictures_are_repaired() {
 
     let (sent, received) = (a.transport.statistics(), b.transport.statistics());
     let of = |kind: StreamKind| received.received.iter().find(|(other, _)| *other == kind).unwrap().1;
-    assert!(of(CAMERA).packets_recovered >= 40, "{:?}", of(CAMERA));
+    // A seventh of 300, less the repairs that were lost in their place.
+    assert!(of(CAMERA).packets_recovered >= 30, "{:?}", of(CAMERA));
     assert_eq!(of(CAMERA).packets_lost, 0);
     assert_eq!(
         of(CAMERA).packets + of(CAMERA).packets_recovered,
